@@ -1,0 +1,131 @@
+"""The picture on the easel: one level of the box, with everything that belongs to pixels and not to the network.
+
+A canvas holds the content and the masks at the level's size, says what the networks **see** of the picture being
+painted, and what is **shown** of it. Where colours are kept, both are in luminance: the networks see gray, and what is
+shown is the content with the painting's luminance.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scumble.engine.color import gray, luminance, with_luminance_of
+from scumble.engine.job import BoundRegion, Job
+from scumble.engine.resample import fill_transparent, pad_to_multiple, resize, resize_premultiplied, shrink_mask
+from scumble.engine.schedule import Box, Level
+from scumble.recipe import KeepColors, Start
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """All tensors are (1, 3, height, width) or (1, 1, height, width) float32, 0..1.
+
+    `keep` is where the content's colours stay, `active` where the picture may change, `regions` one mask per region with
+    the content's alpha counted in.
+    """
+
+    content: Tensor
+    visible: Tensor
+    regions: tuple[Tensor, ...]
+    active: Tensor
+    keep: Tensor | None
+    low: Tensor | float
+    high: Tensor | float
+    grid: int
+
+    def see(self, x: Tensor) -> Tensor:
+        """What the networks see of a picture: gray where colours are kept, its sides padded to the grid."""
+        if self.keep is not None:
+            x = x + self.keep * (gray(x) - x)
+        return pad_to_multiple(x, self.grid)
+
+    def pad_mask(self, mask: Tensor) -> Tensor:
+        """A mask with sides on the grid; the margin is outside."""
+        height, width = mask.shape[2:]
+        right, bottom = -width % self.grid, -height % self.grid
+        return torch.nn.functional.pad(mask, (0, right, 0, bottom))
+
+    def bring(self, x: Tensor) -> Tensor:
+        """A picture of another level to this canvas: resized, frozen outside the active part."""
+        x = resize(x, *self.content.shape[2:])
+        return self.content + (self.active > 0) * (x - self.content)
+
+
+def make(job: Job, box: Box, level: Level, grid: int, device: torch.device) -> Canvas:
+    """The canvas of a box of the job's content at a level's size."""
+    rgb, visible = (to_tensor(array[box.slices], device) for array in (job.rgb, job.visible))
+    size = (level.height, level.width)
+    content, seen = resize_premultiplied(fill_transparent(rgb, visible), visible, *size)
+    masks = tuple(shrink_mask(to_tensor(region.mask[box.slices], device), *size) for region in job.regions)
+    active = (torch.stack(masks).amax(0) > 0).float()
+    keep = keep_mask(job.regions, masks)
+    low: Tensor | float = 0.0
+    high: Tensor | float = 1.0
+    if keep is not None:
+        y = luminance(content)
+        low = keep * (y - content.amin(1, keepdim=True)).clamp(min=0)
+        high = 1 - keep * (content.amax(1, keepdim=True) - y).clamp(min=0)
+    return Canvas(content, seen, tuple(mask * seen for mask in masks), active, keep, low, high, grid)
+
+
+def keep_mask(regions: tuple[BoundRegion, ...], masks: tuple[Tensor, ...]) -> Tensor | None:
+    """Where the content's colours stay, (1, 1, height, width): the share of styles that keep them; None: nowhere."""
+    shares = []
+    for region in regions:
+        total = sum(style.style.weight for style in region.styles)
+        kept = sum(style.style.weight for style in region.styles if style.keep_colors is KeepColors.LUMINANCE)
+        shares.append(kept / total if total else 0.0)
+    if not any(shares):
+        return None
+    if all(share == 1 for share in shares):
+        return torch.ones_like(masks[0])
+    mass = torch.stack(masks).sum(0)
+    weighted = torch.stack([share * mask for share, mask in zip(shares, masks, strict=True)]).sum(0)
+    return weighted / mass.clamp(min=1e-6)
+
+
+def show(content: Tensor, painted: Tensor, keep: Tensor | None) -> Tensor:
+    """What is shown of a painting, (1, 3, height, width): the content's colours where they are kept."""
+    if keep is None:
+        return painted
+    return painted + keep * (with_luminance_of(content, painted) - painted)
+
+
+def first_picture(canvas: Canvas, job: Job, box: Box, style: Tensor | None) -> Tensor:
+    """What the first iteration sees, (1, 3, height, width); `style` is a style picture of any size."""
+    recipe, size = job.recipe, tuple(canvas.content.shape[2:])
+    generator = torch.Generator().manual_seed(recipe.seed)
+    noise = (0.5 + 0.2 * torch.randn(1, 3, *size, generator=generator)).clamp(0, 1).to(canvas.content.device)
+    if recipe.start is Start.NOISE:
+        x = noise
+    elif recipe.start is Start.BLEND:
+        x = canvas.content + recipe.start_noise * (noise - canvas.content)
+    elif recipe.start is Start.STYLE and style is not None:
+        x = _cover(style, *size)
+    elif recipe.start is Start.PICTURE and job.start is not None:
+        whole = resize(to_tensor(job.start, canvas.content.device), *job.rgb.shape[:2])
+        x = whole[(slice(None), slice(None), *box.slices)]
+    else:
+        x = canvas.content
+    return canvas.bring(x)
+
+
+def _cover(picture: Tensor, height: int, width: int) -> Tensor:
+    scale = max(height / picture.shape[2], width / picture.shape[3])
+    scaled = resize(picture, max(height, round(picture.shape[2] * scale)), max(width, round(picture.shape[3] * scale)))
+    y, x = (scaled.shape[2] - height) // 2, (scaled.shape[3] - width) // 2
+    return scaled[:, :, y : y + height, x : x + width]
+
+
+def to_tensor(array: np.ndarray, device: torch.device) -> Tensor:
+    """(height, width) or (height, width, channels) → (1, channels, height, width), float32."""
+    if array.ndim == 2:
+        array = array[..., None]
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1), np.float32))[None].to(device)
+
+
+def to_array(tensor: Tensor) -> np.ndarray:
+    """(1, 3, height, width) → (height, width, 3), float32."""
+    return np.ascontiguousarray(tensor[0].permute(1, 2, 0).float().cpu().numpy())

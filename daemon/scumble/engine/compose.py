@@ -1,0 +1,273 @@
+"""From a recipe to the loss of one level: which statistics, whose targets, which weights.
+
+**Everyday** scaling divides every style distance by the content's own distance to the style, every content distance by
+the content's own variance and the total variation by the content's: each loss is about one at the start, whatever the
+size, the network and the region, so one strength means one look. **Paper** scaling leaves the sums as printed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scumble.engine.canvas import Canvas
+from scumble.engine.features import Profile
+from scumble.engine.frame import Frame
+from scumble.engine.job import BoundStyle, Job
+from scumble.engine.losses import content_loss, geometric_weights, style_loss, total_variation
+from scumble.engine.objective import Objective, PictureTerms
+from scumble.engine.regions import RegionWeights, flatten, region_weights
+from scumble.engine.resample import pad_to_multiple
+from scumble.engine.targets import Kept, StylePicture, style_picture, style_size
+from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm, Survey, Term, survey
+from scumble.engine.tiles import Window, windows
+from scumble.engine.vgg import Network, Trunk, canonical, layer_order
+from scumble.errors import ScumbleError
+from scumble.recipe import LayerWeighting, Optimizer, Recipe, Scaling
+
+Matrices = dict[Statistic, Tensor]
+
+_LEAST_DISTANCE = 1e-3  # of the style's own size: a style equal to the content must not be divided by zero
+_RANGE_WEIGHT = 10.0
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """What a recipe asks of a network: layers with weights, and α, β, γ and the frame's weight."""
+
+    content_layers: Mapping[str, float]
+    style_layers: Mapping[Statistic, float]
+    content: float
+    style: float
+    tv: float
+    frame: float
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """The layers that must be read."""
+        style = [tap for statistic in self.style_layers for tap in statistic.taps] if self.style else []
+        content = list(self.content_layers) if self.content else []
+        return tuple(dict.fromkeys([*content, *style])) or tuple(self.content_layers)
+
+
+def weighting(recipe: Recipe, suited: Profile, architecture: str) -> Weighting:
+    """Resolve what a recipe leaves open; `ScumbleError("bad-recipe")` for a layer that this network lacks."""
+    order = layer_order(architecture)
+    convolutions = [name for name in order if name.startswith("conv")]
+    content = _layers("content_layers", recipe.content_layers or suited.content_layers, order)
+    wanted = recipe.style_layers or suited.style_layers
+    style = dict.fromkeys(convolutions, 1 / len(convolutions)) if wanted == "all" else _layers("style_layers", wanted, order)
+    if recipe.layer_weighting is LayerWeighting.GEOMETRIC:
+        content = geometric_weights(list(content), deepest_heaviest=True)
+        style = geometric_weights(list(style), deepest_heaviest=False)
+    shift = recipe.activation_shift
+    statistics = {
+        Statistic(tap, _before(tap, convolutions) if recipe.chain else tap, shift): weight for tap, weight in style.items()
+    }
+    balance = suited.content_at_60 * 10 ** ((60 - recipe.strength) / 20)
+    return Weighting(
+        content_layers=content,
+        style_layers=statistics,
+        content=balance if recipe.content_weight is None else recipe.content_weight,
+        style=1.0 if recipe.style_weight is None else recipe.style_weight,
+        tv=suited.tv_weight if recipe.tv_weight is None else recipe.tv_weight,
+        frame=suited.frame_weight if recipe.frame_weight is None else recipe.frame_weight,
+    )
+
+
+def _layers(field: str, layers: Mapping[str, float] | str, order: Sequence[str]) -> dict[str, float]:
+    assert not isinstance(layers, str)
+    known = {canonical(name): weight for name, weight in layers.items()}
+    for name in known:
+        if name.replace("preact", "conv") not in order:
+            raise ScumbleError("bad-recipe", f"{field}: this network has no layer {name!r}.", f"It has: {', '.join(order)}.")
+    return dict(sorted(known.items(), key=lambda item: order.index(item[0].replace("preact", "conv"))))
+
+
+def _before(tap: str, convolutions: Sequence[str]) -> str:
+    index = convolutions.index(tap) if tap in convolutions else 0
+    return convolutions[index - 1] if index else tap
+
+
+@dataclass(frozen=True)
+class Easel:
+    """The networks that look at the picture, and what was kept of earlier jobs."""
+
+    trunk: Trunk
+    trunk_key: str
+    frame: Frame | None
+    kept: Kept[Matrices]
+
+    @property
+    def networks(self) -> list[Network]:
+        """The trunk, and the frame where there is one."""
+        return [self.trunk] if self.frame is None else [self.trunk, self.frame]
+
+    @property
+    def grid(self) -> int:
+        """The coarsest stride in use, in px."""
+        return max(max(network.stride.values()) for network in self.networks)
+
+    @property
+    def halo(self) -> float:
+        """Half the deepest receptive field in use, in px."""
+        return max(max(network.radius.values()) for network in self.networks)
+
+    def key(self, network: Network) -> str:
+        """What identifies a network among all whose statistics are kept."""
+        return self.trunk_key if network is self.trunk else f"frame {network.taps} {self.trunk.dtype}"
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Builds the objective of each level of one job."""
+
+    job: Job
+    easel: Easel
+    weights: Weighting
+    tile_px: int | None
+    device: torch.device
+
+    def compose(self, canvas: Canvas) -> Objective:
+        """The objective of a canvas; style targets that are kept are not computed again."""
+        seen = canvas.see(canvas.content)
+        height, width = seen.shape[2:]
+        picture_windows = windows(height, width, self.tile_px, self.easel.halo, self.easel.grid)
+        styles = [
+            [self._style_picture(style, canvas, mask) for style in region.styles]
+            for region, mask in zip(self.job.regions, canvas.regions, strict=True)
+        ]
+        networks = [(network, self._terms(network, canvas, seen, picture_windows, styles)) for network in self.easel.networks]
+        return Objective(networks, picture_windows, canvas.see, self._picture_terms(canvas), canvas.active)
+
+    def _terms(
+        self,
+        network: Network,
+        canvas: Canvas,
+        seen: Tensor,
+        picture_windows: Sequence[Window],
+        styles: Sequence[Sequence[StylePicture]],
+    ) -> list[Term]:
+        is_trunk = network is self.easel.trunk
+        wanted = self.weights.style_layers if is_trunk else self._frame_statistics(network)
+        strength = self.weights.style if is_trunk else self.weights.frame * self.weights.style
+        wanted = wanted if strength else {}
+        regions = [self._region(network, canvas.pad_mask(mask)) for mask in canvas.regions]
+        keep = tuple(self.weights.content_layers) if is_trunk and self.weights.content else ()
+        found = survey(network, seen, picture_windows, regions, wanted, keep)
+        terms: list[Term] = []
+        if keep:
+            union = self._region(network, canvas.pad_mask(torch.stack(canvas.regions).sum(0).clamp(max=1)))
+            terms += self._content_terms(found, union)
+        if wanted:
+            matrices = [[self._target(network, picture, wanted) for picture in pictures] for pictures in styles]
+            terms += self._style_terms(wanted, strength, regions, found.statistics, matrices)
+        return terms
+
+    def _region(self, network: Network, mask: Tensor) -> RegionWeights:
+        return region_weights(mask, network.taps, network.stride, network.radius)
+
+    def _frame_statistics(self, network: Network) -> dict[Statistic, float]:
+        return {Statistic(tap, tap): 1 / len(network.taps) for tap in network.taps}
+
+    def _content_terms(self, found: Survey, union: RegionWeights) -> list[Term]:
+        recipe = self.job.recipe
+        terms: list[Term] = []
+        for tap, weight in self.weights.content_layers.items():
+            if tap not in union.maps:
+                continue
+            target = found.maps[tap]
+            scale = 1.0
+            if recipe.scaling is Scaling.EVERYDAY:
+                flat = flatten(target).float()
+                within = union.maps[tap].flatten()
+                mean = (flat * within[:, None]).sum(0) / within.sum()
+                own = float(content_loss(flat, mean.expand_as(flat), recipe.content_form, within))
+                scale = 1 / max(own, 1e-6)
+            terms.append(ContentTerm(tap, target, union, recipe.content_form, self.weights.content * weight * scale))
+        return terms
+
+    def _style_terms(
+        self,
+        wanted: Mapping[Statistic, float],
+        strength: float,
+        regions: Sequence[RegionWeights],
+        own: Sequence[Matrices],
+        matrices: Sequence[Sequence[Matrices]],
+    ) -> list[Term]:
+        shares = self._region_shares(regions)
+        terms: list[Term] = []
+        for statistic, layer_weight in wanted.items():
+            targets = []
+            for index, region in enumerate(regions):
+                if statistic not in own[index]:
+                    continue
+                # layers that see too little of a region leave their weight to the others
+                layers = sum(weight for other, weight in wanted.items() if other in own[index])
+                weight = strength * shares[index] * layer_weight / layers * sum(wanted.values())
+                styles = self._style_targets(index, statistic, weight, own[index], matrices[index])
+                if styles:
+                    targets.append((region, styles))
+            if targets:
+                terms.append(StyleTerm("style", statistic, targets))
+        return terms
+
+    def _style_targets(
+        self, index: int, statistic: Statistic, weight: float, own: Matrices, matrices: Sequence[Matrices]
+    ) -> list[StyleTarget]:
+        styles = self.job.regions[index].styles
+        total = max(1.0, sum(style.style.weight for style in styles))
+        targets = []
+        for style, found in zip(styles, matrices, strict=True):
+            if statistic not in found:
+                continue
+            matrix = found[statistic]
+            scale = 1.0
+            if self.job.recipe.scaling is Scaling.EVERYDAY:
+                distance = float(style_loss(own[statistic], matrix))
+                scale = 1 / max(distance, _LEAST_DISTANCE * float(style_loss(torch.zeros_like(matrix), matrix)), 1e-12)
+            targets.append(StyleTarget(matrix, weight * scale * style.style.weight / total))
+        return targets
+
+    def _region_shares(self, regions: Sequence[RegionWeights]) -> list[float]:
+        # the square root lies between two faults: equal shares make specks boil, shares by area starve them
+        roots = [region.area**0.5 for region in regions]
+        return [root / sum(roots) for root in roots]
+
+    def _style_picture(self, style: BoundStyle, canvas: Canvas, region: Tensor) -> StylePicture:
+        size = style_size(style, self.job.recipe, *canvas.content.shape[2:])
+        return style_picture(style, size, canvas.content, region, self.job.recipe.match_method, self.device)
+
+    def _target(self, network: Network, picture: StylePicture, wanted: Mapping[Statistic, float]) -> Matrices:
+        key = (picture.digest, self.easel.key(network), tuple(wanted))
+
+        def compute() -> Matrices:
+            grid = self.easel.grid
+            padded = pad_to_multiple(picture.rgb, grid)
+            height, width = padded.shape[2:]
+            mask = torch.nn.functional.pad(
+                picture.visible, (0, width - picture.visible.shape[3], 0, height - picture.visible.shape[2])
+            )
+            region = region_weights(mask, network.taps, network.stride, network.radius, erosion=0)
+            around = windows(height, width, self.tile_px, self.easel.halo, grid)
+            return survey(network, padded, around, [region], wanted).statistics[0]
+
+        return self.easel.kept.get(key, compute)
+
+    def _picture_terms(self, canvas: Canvas) -> PictureTerms:
+        recipe = self.job.recipe
+        everyday = recipe.scaling is Scaling.EVERYDAY
+        tv, mass = self.weights.tv, float(canvas.active.sum())
+        if everyday and tv:
+            own = float(total_variation(canvas.content, recipe.tv_exponent, canvas.active))
+            tv /= max(own, 1e-4 * mass)
+        steered = everyday and recipe.optimizer is Optimizer.LBFGS
+        return PictureTerms(
+            tv_weight=tv,
+            tv_exponent=recipe.tv_exponent,
+            tv_mask=canvas.active,
+            range_weight=_RANGE_WEIGHT / mass if steered and mass else 0.0,
+            low=canvas.low,
+            high=canvas.high,
+        )

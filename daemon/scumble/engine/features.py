@@ -1,0 +1,76 @@
+"""Which features a recipe gets: a name becomes weights, and a profile of what suits them.
+
+A **profile** says which layers, frame and weights the everyday presets use with a kind of features, so that strength 60
+means the same look for each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scumble.engine import weights as store
+from scumble.engine.weights import ARCHITECTURES, Weights
+from scumble.errors import ScumbleError
+
+EMBEDDED = "seeded-vgg19"
+"""What `embedded` means."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What suits a kind of features: layers with weights, the colour frame's scales, and the everyday weights."""
+
+    content_layers: Mapping[str, float]
+    style_layers: Mapping[str, float]
+    frame_scales: tuple[int, ...]
+    frame_weight: float
+    content_at_60: float
+    tv_weight: float
+
+
+TRAINED = Profile(
+    content_layers={"conv4_2": 1.0},
+    style_layers={"conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2},
+    frame_scales=(1, 2, 4),
+    frame_weight=0.0,
+    content_at_60=0.3,
+    tv_weight=0.1,
+)
+SEEDED = Profile(
+    content_layers={"conv3_2": 1.0},
+    style_layers={"conv1_1": 0.25, "conv2_1": 0.25, "conv3_1": 0.25, "conv4_1": 0.25},
+    # the first 54 filters of conv1_1 are the frame at scale 1
+    frame_scales=(2, 4),
+    frame_weight=0.5,
+    content_at_60=0.3,
+    tv_weight=0.3,
+)
+
+
+def profile(weights: Weights) -> Profile:
+    """The profile of some weights."""
+    return TRAINED if weights.trained else SEEDED
+
+
+def resolve(name: str) -> Weights:
+    """Weights by the name in `Recipe.features`; `ScumbleError` when there are none of that name on this machine."""
+    if name in {"auto", "auto-caffe"}:
+        return _first_present("vgg19-caffe", "vgg19") if name == "auto-caffe" else _first_present("vgg19")
+    if name == "embedded":
+        name = EMBEDDED
+    if name.startswith("seeded-") and name.removeprefix("seeded-") in ARCHITECTURES:
+        return store.seeded(name.removeprefix("seeded-"))
+    if name in {entry.name for entry in store.available()}:
+        return store.imagenet(name)
+    if Path(name).suffix or "/" in name:
+        return store.from_file(Path(name))
+    known = ["auto", "embedded", *(entry.name for entry in store.available()), *(f"seeded-{name}" for name in ARCHITECTURES)]
+    raise ScumbleError("bad-recipe", f"features: there are no features {name!r}.", f"There are: {', '.join(known)}; or give a file.")
+
+
+def _first_present(*names: str) -> Weights:
+    present = {entry.name for entry in store.available() if entry.present}
+    for name in names:
+        if name in present:
+            return store.imagenet(name)
+    return resolve("embedded")

@@ -1,0 +1,97 @@
+"""The losses: pure functions of tensors, each with its formula and source.
+
+A map F is given as (positions, channels), one row per position, which is what a channels-last feature map is in memory:
+N = channels, M = positions. Weights over positions have shape (positions,) and are ≥ 0. All are differentiable.
+"""
+
+import torch
+from torch import Tensor
+
+from scumble.recipe import ContentForm
+
+
+def content_loss(F: Tensor, P: Tensor, form: ContentForm = ContentForm.HALF_SUM, weight: Tensor | None = None) -> Tensor:
+    """½ Σ w (F − P)², Gatys et al. 2015, equation 1; `SUM` without the ½, `MEAN` Σ w (F − P)² / (N Σ w).
+
+    F and P are (positions, channels); `weight` is (positions,), ones by default. Returns a scalar.
+    """
+    squares = (F - P).square()
+    if weight is not None:
+        squares = squares * weight[:, None]
+    total = squares.sum()
+    if form is ContentForm.HALF_SUM:
+        return total / 2
+    if form is ContentForm.SUM:
+        return total
+    mass = weight.sum() if weight is not None else torch.tensor(float(len(F)), dtype=F.dtype, device=F.device)
+    return total / (mass.clamp(min=1e-12) * F.shape[1])
+
+
+def gram(F: Tensor, weight: Tensor | None = None) -> Tensor:
+    """G_ij = Σ_k w_k F_ki F_kj, shape (channels, channels): Gatys et al. 2015, equation 3, positions weighted by a mask."""
+    return correlation(F, F, weight)
+
+
+def correlation(F: Tensor, H: Tensor, weight: Tensor | None = None) -> Tensor:
+    """C_ij = Σ_k w_k F_ki H_kj: two maps over the same positions, (channels of F, channels of H).
+
+    With H the convolution before F this is the chained correlation of Novak & Nikulin 2016, section 3.5.
+    The sum is taken in float32 over blocks, so that a product in bfloat16 keeps its digits.
+    """
+    left = F if weight is None else F * weight[:, None].to(F.dtype)
+    if F.dtype not in (torch.bfloat16, torch.float16):
+        return left.T @ H
+    if F.is_cuda:
+        return torch.mm(left.T, H, out_dtype=torch.float32)
+    blocks = max(1, min(64, len(F) // 256))
+    length = len(F) // blocks
+    whole = blocks * length
+    shaped = left[:whole].view(blocks, length, -1).transpose(1, 2)
+    total = torch.bmm(shaped, H[:whole].view(blocks, length, -1)).sum(0, dtype=torch.float32)
+    return total + (left[whole:].T @ H[whole:]).float() if whole < len(F) else total
+
+
+def correlation_pull(F: Tensor, H: Tensor, D: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The adjoint of `correlation`: gradients with respect to F and H, given D = dL/dC."""
+    D = D.to(F.dtype)
+    toward_f, toward_h = H @ D.T, F @ D
+    if weight is None:
+        return toward_f, toward_h
+    scale = weight[:, None].to(F.dtype)
+    return toward_f * scale, toward_h * scale
+
+
+def style_loss(G: Tensor, A: Tensor) -> Tensor:
+    """E = Σ (G − A)² / (4 N_F N_H), Gatys et al. 2015, equation 4.
+
+    G and A are already divided by their positions (or the mass of their masks), which makes the paper's 1 / M² of
+    equal-sized pictures hold for pictures and regions of any size (guided Gram: Gatys et al. 2017).
+    """
+    return (G - A).square().sum() / (4 * G.shape[0] * G.shape[1])
+
+
+def total_variation(x: Tensor, exponent: float = 1.25, weight: Tensor | None = None) -> Tensor:
+    """Σ w ((x_{i+1,j} − x_{i,j})² + (x_{i,j+1} − x_{i,j})²)^e over a picture (1, channels, height, width).
+
+    e = ½ is the classic form (Rudin et al. 1992, with a small floor so that the root has a slope at zero), e = 1 the
+    plain squares, e = 1.25 common practice. The last row and column have no neighbour and are left out.
+    `weight` is (1, 1, height, width).
+    """
+    here = x[..., :-1, :-1]
+    squares = (x[..., 1:, :-1] - here).square() + (x[..., :-1, 1:] - here).square()
+    terms = squares if exponent == 1 else (squares + 1e-12).pow(exponent)
+    return (terms if weight is None else terms * weight[..., :-1, :-1]).sum()
+
+
+def range_penalty(x: Tensor, low: Tensor | float = 0.0, high: Tensor | float = 1.0) -> Tensor:
+    """Σ of squares by which x leaves [low, high]: keeps an unclamped optimiser near colours that can be shown."""
+    return (low - x).clamp(min=0).square().sum() + (x - high).clamp(min=0).square().sum()
+
+
+def geometric_weights(layers: list[str], *, deepest_heaviest: bool) -> dict[str, float]:
+    """w_l = 2^(D − d(l)) for style, 2^d(l) for content (Novak & Nikulin 2016, section 3.1), divided by their sum.
+
+    `layers` come in order of depth, so that d(l) is their index and D the last one.
+    """
+    powers = [2.0**depth if deepest_heaviest else 2.0 ** (len(layers) - 1 - depth) for depth in range(len(layers))]
+    return {layer: power / sum(powers) for layer, power in zip(layers, powers, strict=True)}

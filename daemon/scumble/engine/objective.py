@@ -1,0 +1,106 @@
+"""The loss of a picture and its gradient: networks and terms joined, in one piece or window by window."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scumble.engine.losses import range_penalty, total_variation
+from scumble.engine.terms import Term
+from scumble.engine.tiles import Window
+from scumble.engine.vgg import Maps, Network
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The losses at a picture (`parts` by kind, and their sum) and the gradient, shaped like the picture."""
+
+    total: float
+    parts: dict[str, float]
+    gradient: Tensor
+
+
+@dataclass(frozen=True)
+class PictureTerms:
+    """What is asked of the picture itself: total variation, and colours that can be shown (for L-BFGS)."""
+
+    tv_weight: float = 0.0
+    tv_exponent: float = 1.25
+    tv_mask: Tensor | None = None
+    range_weight: float = 0.0
+    low: Tensor | float = 0.0
+    high: Tensor | float = 1.0
+
+
+class Objective:
+    """α content + β style + γ tv of a picture (1, 3, height, width).
+
+    `view` makes of the picture what the networks see, (1, 3, padded height, padded width), differentiably; `active`
+    (1, 1, height, width) is 0 where the picture must stay.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[tuple[Network, Sequence[Term]]],
+        picture_windows: Sequence[Window],
+        view: Callable[[Tensor], Tensor],
+        picture_terms: PictureTerms,
+        active: Tensor | None = None,
+        ) -> None:
+        self._networks = [(network, terms) for network, terms in networks if terms]
+        self._windows = picture_windows
+        self._view = view
+        self._picture_terms = picture_terms
+        self._active = active
+
+    def evaluate(self, x: Tensor) -> Evaluation:
+        """Losses and gradient at `x`, float32."""
+        x = x.detach().requires_grad_()
+        seen = self._view(x)
+        parts: dict[str, float] = defaultdict(float)
+        for network, terms in self._networks:
+            prepared = network.prepare(seen)
+            prepared.backward(self._through(network, terms, prepared.detach(), parts), retain_graph=True)
+        self._add_picture_terms(x, parts)
+        gradient = torch.zeros_like(x) if x.grad is None else x.grad
+        if self._active is not None:
+            gradient = gradient * self._active
+        return Evaluation(sum(parts.values()), dict(parts), gradient)
+
+    @torch.no_grad()
+    def _through(self, network: Network, terms: Sequence[Term], prepared: Tensor, parts: dict[str, float]) -> Tensor:
+        maps: Maps = {}
+        for window in self._windows:
+            maps = network.forward(window.crop(prepared))
+            for term in terms:
+                term.observe(maps, window)
+        for term in terms:
+            parts[term.kind] += term.solve()
+        if len(self._windows) == 1:
+            return self._backward(network, terms, maps, self._windows[0])
+        total = torch.zeros_like(prepared)
+        for window in self._windows:
+            maps = network.forward(window.crop(prepared))
+            window.crop(total).add_(self._backward(network, terms, maps, window))
+        return total
+
+    def _backward(self, network: Network, terms: Sequence[Term], maps: Maps, window: Window) -> Tensor:
+        def add_gradient(tap: str, maps: Maps, g: Tensor | None) -> Tensor | None:
+            for term in terms:
+                g = term.add_gradient(tap, maps, window, g)
+            return g
+
+        return network.backward(maps, add_gradient)
+
+    def _add_picture_terms(self, x: Tensor, parts: dict[str, float]) -> None:
+        asked = self._picture_terms
+        losses: dict[str, Tensor] = {}
+        if asked.tv_weight:
+            losses["tv"] = asked.tv_weight * total_variation(x, asked.tv_exponent, asked.tv_mask)
+        if asked.range_weight:
+            losses["range"] = asked.range_weight * range_penalty(x, asked.low, asked.high)
+        for name, loss in losses.items():
+            loss.backward()
+            parts[name] += float(loss.detach())

@@ -1,0 +1,145 @@
+"""Descent on a picture: Adam, SGD with momentum, and L-BFGS, in units of the picture (0..1).
+
+Each optimiser is asked once per iteration, with the loss and gradient at `x`, for the next `x`. Adam and SGD project
+onto the allowed range after every step. L-BFGS must not be moved behind its back, so there the objective carries a soft
+range penalty instead; it takes no line search (one evaluation per iteration) but caps its steps and takes back a bad one.
+"""
+
+from collections import deque
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from scumble.recipe import Optimizer
+
+LEARNING_RATE = {Optimizer.ADAM: 10 / 255, Optimizer.SGD: 10 / 255, Optimizer.LBFGS: 1.0}
+"""The default step. For Adam in colour values; for SGD the root mean square of the first step; for L-BFGS a factor."""
+LAST_STEP = 0.1
+"""Adam and SGD end at this part of their first learning rate."""
+
+
+class Descent(Protocol):
+    """One way to descend."""
+
+    def step(self, x: Tensor, loss: float, gradient: Tensor, progress: float) -> Tensor:
+        """The next picture; all tensors have the shape of the picture, `progress` runs from 0 to 1."""
+
+    def finish(self, x: Tensor) -> Tensor:
+        """The picture to keep, `x` being the last one."""
+
+
+def make(kind: Optimizer, learning_rate: float | None, low: Tensor | float, high: Tensor | float) -> Descent:
+    """An optimiser that keeps the picture between `low` and `high` (numbers, or tensors of the picture's shape)."""
+    rate = learning_rate or LEARNING_RATE[kind]
+    if kind is Optimizer.ADAM:
+        return Adam(rate, low, high)
+    if kind is Optimizer.SGD:
+        return Momentum(rate, low, high)
+    return LBFGS(rate, low, high)
+
+
+def _falling(rate: float, progress: float) -> float:
+    return rate * (1 - (1 - LAST_STEP) * progress)
+
+
+def _project(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    return torch.maximum(torch.minimum(x, torch.as_tensor(high, dtype=x.dtype, device=x.device)), torch.as_tensor(low, dtype=x.dtype, device=x.device))
+
+
+class Adam:
+    """Kingma & Ba 2015, with β = (0.9, 0.99), a learning rate that falls linearly, and projection."""
+
+    def __init__(self, rate: float, low: Tensor | float, high: Tensor | float) -> None:
+        self._rate, self._low, self._high = rate, low, high
+        self._mean: Tensor | None = None
+        self._square: Tensor | None = None
+        self._steps = 0
+
+    def step(self, x: Tensor, loss: float, gradient: Tensor, progress: float) -> Tensor:
+        if self._mean is None or self._square is None:
+            self._mean, self._square = torch.zeros_like(x), torch.zeros_like(x)
+        self._steps += 1
+        self._mean.lerp_(gradient, 0.1)
+        self._square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
+        scale = _falling(self._rate, progress) / (1 - 0.9**self._steps)
+        root = (self._square / (1 - 0.99**self._steps)).sqrt_()
+        # relative, so that no scale of the loss can drown small gradients
+        root.add_(1e-8 * root.mean() + torch.finfo(x.dtype).tiny)
+        return _project(x - scale * self._mean / root, self._low, self._high)
+
+    def finish(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Momentum:
+    """SGD with momentum 0.9. The gradient is divided by the root mean square of the first one: a step has picture units."""
+
+    def __init__(self, rate: float, low: Tensor | float, high: Tensor | float) -> None:
+        self._rate, self._low, self._high = rate * 0.1, low, high
+        self._velocity: Tensor | None = None
+        self._unit = 1.0
+
+    def step(self, x: Tensor, loss: float, gradient: Tensor, progress: float) -> Tensor:
+        if self._velocity is None:
+            self._velocity = torch.zeros_like(x)
+            self._unit = float(gradient.square().mean().sqrt()) or 1.0
+        self._velocity.mul_(0.9).add_(gradient, alpha=1 / self._unit)
+        return _project(x - _falling(self._rate, progress) * self._velocity, self._low, self._high)
+
+    def finish(self, x: Tensor) -> Tensor:
+        return x
+
+
+class LBFGS:
+    """Limited-memory BFGS (Nocedal 1980; Nocedal & Wright 2006, algorithm 7.4) with history 10 and no line search.
+
+    A curvature pair is kept when y·s > 1e-8 |y||s|, a test that does not depend on the loss's scale. A step moves no
+    value by more than `cap`; one that raises the loss is taken back, the history dropped and the cap halved.
+    """
+
+    def __init__(self, rate: float, low: Tensor | float, high: Tensor | float, history: int = 10, cap: float = 0.25) -> None:
+        self._rate, self._low, self._high, self._cap = rate, low, high, cap
+        self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
+        self._last: tuple[Tensor, float, Tensor] | None = None
+        self._best: tuple[float, Tensor] | None = None
+
+    def step(self, x: Tensor, loss: float, gradient: Tensor, progress: float) -> Tensor:
+        if self._last is not None:
+            before, loss_before, gradient_before = self._last
+            if not loss <= loss_before * 1.05 + 1e-12:  # also when it is not a number
+                self._pairs.clear()
+                self._cap /= 2
+                x, loss, gradient = before, loss_before, gradient_before
+            else:
+                self._learn(x - before, gradient - gradient_before)
+                self._cap = min(self._cap * 1.1, 0.5)
+        if self._best is None or loss < self._best[0]:
+            self._best = (loss, x)
+        self._last = (x, loss, gradient)
+        direction = self._direction(gradient)
+        largest = float(direction.abs().max())
+        first = 0.02 / largest if not self._pairs and largest else 1.0
+        return x + direction * min(self._rate * first, self._cap / largest if largest else 1.0)
+
+    def finish(self, x: Tensor) -> Tensor:
+        return _project(self._best[1] if self._best is not None else x, self._low, self._high)
+
+    def _learn(self, s: Tensor, y: Tensor) -> None:
+        curvature = float((y * s).sum())
+        if curvature > 1e-8 * float(y.norm()) * float(s.norm()):
+            self._pairs.append((s, y, curvature))
+
+    def _direction(self, gradient: Tensor) -> Tensor:
+        d = -gradient
+        amounts = []
+        for s, y, curvature in reversed(self._pairs):
+            amount = float((s * d).sum()) / curvature
+            amounts.append(amount)
+            d = d - amount * y
+        if self._pairs:
+            _, y, curvature = self._pairs[-1]
+            d = d * (curvature / float((y * y).sum()))
+        for (s, y, curvature), amount in zip(self._pairs, reversed(amounts), strict=True):
+            d = d + (amount - float((y * d).sum()) / curvature) * s
+        return d

@@ -1,0 +1,131 @@
+"""What each layer of the network may see of each region.
+
+A region's mask, (1, 1, height, width) in 0..1, comes down to a layer's size by area averaging, so that thin strokes
+survive. Near its edge a deep layer's field reaches into the neighbourhood, so the mask is first eroded by a part of that
+field; where too little is left, the layer is dropped for that region. **Rows** are the positions of a map inside a
+region; every statistic is a sum over rows divided by the **mass** (the sum of the mask), which makes a small region's
+statistics as large as a large one's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
+
+from scumble.engine.resample import erode
+from scumble.engine.tiles import Window
+
+EROSION = 0.25
+"""The part of a layer's receptive radius by which masks are eroded for it."""
+FEWEST_ROWS = 16
+"""A layer with fewer effective rows in a region has no statistics worth the name."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Positions of a map: `index` (rows,) into the flattened window, None for all; `weight` (rows,), None for ones."""
+
+    index: Tensor | None
+    weight: Tensor | None
+
+    def of(self, flat: Tensor) -> Tensor:
+        """(positions, channels) → (rows, channels)."""
+        return flat if self.index is None else flat.index_select(0, self.index)
+
+    def add(self, flat: Tensor, values: Tensor) -> None:
+        """Add (rows, channels) to their positions of (positions, channels), in place."""
+        if self.index is None:
+            flat.add_(values)
+        else:
+            flat.index_add_(0, self.index, values)
+
+
+@dataclass(frozen=True)
+class RegionWeights:
+    """One region as every layer sees it: `maps` layer → (height, width) at that layer's size; `mass` layer → Σ."""
+
+    maps: Mapping[str, Tensor]
+    mass: Mapping[str, float]
+    stride: Mapping[str, int]
+    area: float
+    _rows: dict[tuple[str, Window], Rows] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that see enough of the region."""
+        return tuple(self.maps)
+
+    def rows(self, layer: str, window: Window) -> Rows | None:
+        """The region's rows in a window's core; None where there are none. Kept only for a window of the whole picture."""
+        if (layer, window) in self._rows:
+            return self._rows[layer, window]
+        stride = self.stride[layer]
+        core = self.maps[layer][window.core_in_picture(stride)]
+        if not window.whole:
+            shape = ((window.rows.stop - window.rows.start) // stride, (window.columns.stop - window.columns.start) // stride)
+            inside = core.new_zeros(shape)
+            inside[window.core_of_map(stride)] = core
+            core = inside
+        rows = _rows(core.flatten())
+        if window.whole and rows is not None:
+            self._rows[layer, window] = rows
+        return rows
+
+
+def _rows(weight: Tensor) -> Rows | None:
+    index = weight.nonzero()[:, 0]
+    if not len(index):
+        return None
+    inside = weight[index]
+    return Rows(
+        index=None if len(index) == len(weight) else index,
+        weight=None if bool((inside == 1).all()) else inside,
+    )
+
+
+def region_weights(
+    mask: Tensor,
+    layers: Iterable[str],
+    stride: Mapping[str, int],
+    radius: Mapping[str, float],
+    *,
+    erosion: float = EROSION,
+) -> RegionWeights:
+    """Bring a mask (1, 1, height, width), sides multiples of the coarsest stride, to every layer.
+
+    A region so small that no layer keeps `FEWEST_ROWS` rows is seen whole by the layers that see anything of it.
+    """
+    names = list(layers)
+    eroded = {name: _shrink(erode(mask, erosion * radius[name]) if erosion else mask, stride[name]) for name in names}
+    kept = {name: weight for name, weight in eroded.items() if _effective_rows(weight) >= FEWEST_ROWS}
+    if not kept:
+        whole = {name: _shrink(mask, stride[name]) for name in names}
+        most = max(_effective_rows(weight) for weight in whole.values())
+        kept = {name: weight for name, weight in whole.items() if _effective_rows(weight) >= min(FEWEST_ROWS, most)}
+    return RegionWeights(
+        maps=kept,
+        mass={name: float(weight.sum()) for name, weight in kept.items()},
+        stride=stride,
+        area=float(mask.sum()),
+    )
+
+
+def _shrink(mask: Tensor, stride: int) -> Tensor:
+    return (nnf.avg_pool2d(mask, stride) if stride > 1 else mask)[0, 0]
+
+
+def _effective_rows(weight: Tensor) -> float:
+    squares = float(weight.square().sum())
+    return float(weight.sum()) ** 2 / squares if squares else 0.0
+
+
+def flatten(features: Tensor) -> Tensor:
+    """(1, channels, height, width) in channels-last memory → (positions, channels), a view."""
+    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+
+
+def zeros_like_map(features: Tensor) -> Tensor:
+    """Zeros of a map's shape and type in channels-last memory."""
+    return torch.zeros_like(features, memory_format=torch.channels_last)

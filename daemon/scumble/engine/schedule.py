@@ -1,0 +1,168 @@
+"""Coarse to fine: which part of the picture is computed, at which sizes, in how many iterations, in which tiles.
+
+Sizes are in px. The **box** is the part of the content that the network sees: the selection's bounds and some context.
+The **working scale** brings the box to the size at which it is painted; a **level** is one size on the way there, each
+half the next.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+import torch
+
+from scumble.errors import ScumbleError
+from scumble.recipe import Optimizer, Quality, Recipe, Start
+
+WORKING_SIZE = {Quality.DRAFT: 384, Quality.NORMAL: 512, Quality.FINE: 1024}
+"""The longest side of the painted part, where the recipe names no size."""
+ITERATIONS = {Quality.DRAFT: (40, 25, 15), Quality.NORMAL: (80, 50, 30), Quality.FINE: (150, 90, 50, 30)}
+"""Iterations from the coarsest level to the finest; of fewer levels, the last ones."""
+COARSEST = 128
+"""No level's longest side is smaller, unless the picture is."""
+LEAST_BOX = 256
+"""A selection smaller than this is seen with surroundings up to it, in px of the working size."""
+MEMORY_SHARE = 0.8
+"""The part of the free memory that a job may take by itself."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of the content, in px."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """(rows, columns) of an array (height, width, …)."""
+        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
+
+@dataclass(frozen=True)
+class Level:
+    """One size of the box, and how many iterations it gets."""
+
+    width: int
+    height: int
+    iterations: int
+
+    @property
+    def work(self) -> int:
+        """Pixels times iterations."""
+        return self.width * self.height * self.iterations
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job will do: the box, the levels from coarse to fine, tiles (None: in one piece), memory in MB."""
+
+    box: Box
+    scale: float
+    levels: tuple[Level, ...]
+    tile_px: int | None
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a step holds: bytes per pixel seen at once, per pixel of the whole picture, and in any case."""
+
+    per_window_px: float
+    per_picture_px: float
+    fixed: float
+
+    def bytes(self, window_px: float, picture_px: float) -> float:
+        """The prediction for a step."""
+        return self.fixed + self.per_window_px * window_px + self.per_picture_px * picture_px
+
+
+def bounds(mask: np.ndarray) -> Box | None:
+    """The smallest box around all pixels above zero of a mask (height, width); None for an empty one."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1))
+
+
+def plan(width: int, height: int, selected: Box, recipe: Recipe, footprint: Footprint, available: float, halo: int) -> Plan:
+    """Plan a job for a picture of `width` × `height` px, of which `selected` is painted.
+
+    `available` is in bytes, `halo` half the deepest receptive field in px. `ScumbleError("out-of-memory")` when not even
+    the smallest tile fits.
+    """
+    size = recipe.size or WORKING_SIZE[recipe.quality]
+    scale = min(1.0, size / max(selected.width, selected.height))
+    box = _with_context(selected, width, height, recipe.context_px / scale, LEAST_BOX / scale)
+    levels = _levels(box, scale, recipe)
+    finest = levels[-1]
+    pixels = finest.width * finest.height
+    limit = min(available, recipe.memory_mb * 2**20) if recipe.memory_mb else available * MEMORY_SHARE
+    tile = _tile(finest, footprint, limit, halo)
+    window = pixels if tile is None else min(pixels, (tile + 2 * halo) ** 2)
+    return Plan(box, scale, levels, tile, footprint.bytes(window, pixels) / 2**20)
+
+
+def _with_context(selected: Box, width: int, height: int, margin: float, least: float) -> Box:
+    def axis(start: int, length: int, whole: int) -> tuple[int, int]:
+        grow = max(margin, (least - length) / 2)
+        low, high = max(0, math.floor(start - grow)), min(whole, math.ceil(start + length + grow))
+        return low, high - low
+
+    x, w = axis(selected.x, selected.width, width)
+    y, h = axis(selected.y, selected.height, height)
+    return Box(x, y, w, h)
+
+
+def _levels(box: Box, scale: float, recipe: Recipe) -> tuple[Level, ...]:
+    longest = max(box.width, box.height) * scale
+    going_on = recipe.start is Start.PICTURE  # a coarse level would throw the finished strokes away
+    count = recipe.scales or (1 if going_on else 1 + max(0, min(2 + (longest > 1024), int(math.log2(longest / COARSEST)))))
+    given = recipe.iterations or ITERATIONS[recipe.quality]
+    if recipe.iterations and len(given) == 1:
+        given = given * count
+    if len(given) < count:
+        given = (given[0],) * (count - len(given)) + given
+    given = given[-count:]
+    levels = []
+    for index, iterations in enumerate(given):
+        shrink = scale / 2 ** (count - 1 - index)
+        levels.append(Level(max(1, round(box.width * shrink)), max(1, round(box.height * shrink)), iterations))
+    return tuple(levels)
+
+
+def _tile(level: Level, footprint: Footprint, limit: float, halo: int) -> int | None:
+    pixels = level.width * level.height
+    if footprint.bytes(pixels, pixels) <= limit:
+        return None
+    left = limit - footprint.bytes(0, pixels)
+    side = math.floor(math.sqrt(max(0.0, left) / footprint.per_window_px)) - 2 * halo
+    tile = side // 32 * 32
+    if tile < 32:
+        need = footprint.bytes((32 + 2 * halo) ** 2, pixels) / 2**20
+        raise ScumbleError(
+            "out-of-memory", f"Painting {level.width} × {level.height} px needs {need:.0f} MB; there are {limit / 2**20:.0f} MB."
+        )
+    return tile
+
+
+def footprint(channels_per_px: Mapping[str, float], itemsize: int, optimizer: Optimizer, weights_bytes: float) -> Footprint:
+    """Predict memory. `channels_per_px` is, per convolution, channels / stride²; `itemsize` the bytes of a value."""
+    widest = max(channels_per_px.values())
+    kept = sum(channels_per_px.values())
+    # on the way back: the gradient, its rectified copy and the padded map of the widest layer
+    window = itemsize * (kept + 3.2 * widest) + 4 * 3 * 4
+    vectors = {Optimizer.ADAM: 8, Optimizer.SGD: 7, Optimizer.LBFGS: 28}[optimizer]
+    content = 512 / 64 * itemsize
+    return Footprint(window, vectors * 3 * 4 + content, weights_bytes)
+
+
+def available_bytes(device: torch.device) -> float:
+    """Free memory of the device, in bytes."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    return float(psutil.virtual_memory().available)

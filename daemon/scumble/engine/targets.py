@@ -1,0 +1,104 @@
+"""What a style asks for: its statistics at a level's size, computed once and kept.
+
+A style is brought to the size at which its strokes are to be seen, never above its own, and its colours are moved to the
+content's where the recipe says so. The statistics of the result are kept by a hash of everything they depend on, so that
+a second job with the same style computes none again.
+"""
+
+import hashlib
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from scumble.engine.canvas import to_tensor
+from scumble.engine.color import gray, match_histogram, match_luminance, match_palette
+from scumble.engine.job import BoundStyle
+from scumble.engine.resample import fill_transparent, resize_premultiplied
+from scumble.recipe import KeepColors, Recipe, StyleSize
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StylePicture:
+    """A style at its size: `rgb` (1, 3, height, width), `visible` (1, 1, height, width), and a hash of both."""
+
+    rgb: Tensor
+    visible: Tensor
+    digest: str
+
+
+def style_size(style: BoundStyle, recipe: Recipe, height: int, width: int) -> tuple[int, int]:
+    """(height, width) in px of a style for a painted part of `height` × `width` px: of the same area at stroke scale 1."""
+    if recipe.style_size is StyleSize.CONTENT:
+        return height, width
+    own_height, own_width = style.rgb.shape[:2]
+    scale = min(1.0, style.stroke_scale * math.sqrt(height * width / (own_height * own_width)))
+    return max(1, round(own_height * scale)), max(1, round(own_width * scale))
+
+
+def wanted_above_own(style: BoundStyle, recipe: Recipe, height: int, width: int) -> float:
+    """By what factor the style picture is too small for the strokes that were asked for; 1 when it is not."""
+    if recipe.style_size is StyleSize.CONTENT:
+        return 1.0
+    return max(1.0, style.stroke_scale * math.sqrt(height * width / (style.rgb.shape[0] * style.rgb.shape[1])))
+
+
+def style_picture(
+    style: BoundStyle, size: tuple[int, int], content: Tensor, region: Tensor, method: str, device: torch.device
+) -> StylePicture:
+    """A style at `size` (height, width), its colours moved to those of `content` within `region` where it asks for that."""
+    rgb, visible = to_tensor(style.rgb, device), to_tensor(style.visible, device)
+    rgb, visible = resize_premultiplied(fill_transparent(rgb, visible), visible, *size)
+    if style.keep_colors is KeepColors.MATCH:
+        rgb = match_palette(rgb, content, visible, region, method="cholesky" if method == "cholesky" else "symmetric")
+    elif style.keep_colors is KeepColors.HISTOGRAM:
+        rgb = match_histogram(rgb, content, visible, region)
+    elif style.keep_colors is KeepColors.LUMINANCE:
+        rgb = gray(match_luminance(rgb, content, visible, region))
+    return StylePicture(rgb, visible, _digest(rgb, visible))
+
+
+def _digest(*tensors: Tensor) -> str:
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(repr(tuple(tensor.shape)).encode())
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
+@dataclass
+class Kept(Generic[T]):
+    """Values by key, the least recently used dropped above `limit_bytes`; `computed` counts what was not found."""
+
+    size_of: Callable[[T], int]
+    limit_bytes: int = 256 * 2**20
+    computed: int = 0
+    _values: OrderedDict[Hashable, T] = field(default_factory=OrderedDict)
+
+    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """The value of a key, computed when it is not there."""
+        if key not in self._values:
+            self.computed += 1
+            self._values[key] = compute()
+            while len(self._values) > 1 and sum(map(self.size_of, self._values.values())) > self.limit_bytes:
+                self._values.popitem(last=False)
+        self._values.move_to_end(key)
+        return self._values[key]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._values.clear()
+
+
+def bytes_of(tensors: dict[Hashable, Tensor]) -> int:
+    """The memory of the tensors of a dict."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+__all__ = ["Kept", "StylePicture", "bytes_of", "style_picture", "style_size", "torch", "wanted_above_own"]
