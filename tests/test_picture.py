@@ -5,6 +5,7 @@ The truths are computed here, in NumPy, or the files are written by another libr
 
 import io
 import json
+import os
 import struct
 import zlib
 from functools import cache
@@ -232,6 +233,10 @@ def test_tiff_samples(depth: str) -> None:
     assert same(inverted.pixels, full - pixels[..., :1])
     unspecified = decode(tiff_of(pixels, photometric="rgb", extrasamples=["unspecified"]))
     assert same(unspecified.pixels, pixels[..., :3].copy())
+    declared = tiff_of(pixels, photometric="rgb", extrasamples=["unassalpha"])
+    undeclared = declared.replace(struct.pack("<HHI", 338, 3, 1), struct.pack("<HHI", 60_000, 3, 1))
+    assert undeclared != declared
+    assert same(decode(undeclared).pixels, pixels)
     assert decode(tiff_of(pixels[:1, :1, 0].copy(), photometric="minisblack")).size == (1, 1)
 
 
@@ -278,6 +283,13 @@ def test_a_gray_profile_is_kept(format: str) -> None:
     back = decode(encode(Picture(noise(1, "uint8"), gray_profile(1.4)), format))
     assert back.icc == gray_profile(1.4)
     assert back.pixels.shape[2] == 1
+
+
+def test_webp_has_no_gray_so_a_gray_profile_is_converted() -> None:
+    gray = noise(1, "uint8")
+    back = decode(encode(Picture(gray, gray_profile(1.4)), "webp"))
+    assert back.icc is None
+    assert np.abs(back.pixels - srgb_curve((gray / 255) ** 1.4) * 255).max() < 0.51
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
@@ -451,6 +463,7 @@ def test_repainting_leaves_everything_else_bit_identical(depth: str, channels: i
     pixels[:3, :, -1] = 0
     before = pixels.copy()
     rgb, mix = painting()
+    rgb[mix == 0] = np.nan  # nothing of it may get through
     picture = Picture(pixels, icc, {"a": "b"})
 
     after = picture.repainted(rgb, mix)
@@ -550,6 +563,13 @@ def test_as_mask() -> None:
     assert Picture(np.array([[[-1.0], [2.0], [0.3]]], np.float32)).as_mask().tolist() == [[0, 1, np.float32(0.3)]]
 
 
+def test_pixels_are_contiguous_whatever_is_given() -> None:
+    turned = noise(4, "uint8")[:, ::-1, :3]
+    picture = Picture(turned)
+    assert picture.pixels.flags.c_contiguous
+    assert np.array_equal(picture.pixels, turned)
+
+
 def test_alpha_and_from_rgb() -> None:
     assert Picture(noise(3, "uint8")).alpha().tolist() == np.ones((19, 23)).tolist()
     pixels = noise(2, "uint16")
@@ -601,9 +621,10 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
             save(picture, tmp_path / name)
         assert caught.value.code == "cannot-write"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.png"]
-    for wide, format in ((picture, "gif"), (Picture(np.zeros((1, 70_000, 3), np.uint8)), "jpeg")):
-        with pytest.raises(ScumbleError, match=format) as caught:
-            encode(wide, format)
+    wide = Picture(np.zeros((1, 70_000, 3), np.uint8))
+    for wrong, format, sentence in ((picture, "gif", "'gif' is not one of"), (wide, "jpeg", "70000 × 1 pixels")):
+        with pytest.raises(ScumbleError, match=sentence) as caught:
+            encode(wrong, format)
         assert caught.value.code == "cannot-write"
 
 
@@ -664,8 +685,9 @@ def test_no_file_and_no_picture_file(tmp_path: Path) -> None:
         with pytest.raises(ScumbleError, match=path.name) as caught:
             load(path)
         assert caught.value.code == code
-    secret = tmp_path / "secret.png"
-    secret.write_bytes(b"")
+    for path in (tmp_path, os.devnull):
+        with pytest.raises(ScumbleError, match="is not a file"):
+            load(path)
     with pytest.raises(ScumbleError, match="too long") as caught:
         load(tmp_path / ("n" * 300 + ".png"))
     assert caught.value.code == "bad-picture"

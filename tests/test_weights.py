@@ -438,7 +438,7 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path: Path) -> None:
         "truncated": right[: len(right) // 2],
         "empty": b"",
         "web page": b"\n<!DOCTYPE html><html>404</html>",
-        "pickle": pickle.dumps({"features.0.weight": Malice(tmp_path / "ran")}),
+        "pickle": pickle.dumps({"features.0.weight": Malice(tmp_path / "ran")}, protocol=2),
         "malice": {**good, "extra": Malice(tmp_path / "ran")},
         "no dict": torch.zeros(3),
         "no layers": {"weight": torch.zeros(3)},
@@ -555,5 +555,5 @@ def test_maps_of_seeded_neither_vanish_nor_become_parallel(architecture: str) ->
             break
     features = nnf.normalize(x[0].flatten(1), dim=0)
     cosines = features.T @ features
-    assert 0.2 < cosines.mean() < 0.75
+    assert 0.5 < cosines.mean() < 0.65  # 0.73 with the means left in, 0.38 without them, for vgg19
     assert cosines.min() < 0.5

@@ -29,7 +29,27 @@ def bands(width: int, height: int, seed: int) -> Array:
         lay(canvas, rng, brush, flow, layer(rng, picture, brush, times, jitter=jitter))
     fine = Brush(0.06, 0.010, bristles=6, dry=0.3, streak=1.6, vary=0.2)
     lay(canvas, rng, fine, flow, layer(rng, picture, fine, 2.5, where=tree, jitter=0.04))
+    _sun(canvas, rng)
     return light(canvas, depth=0.0014, shine=0.05)
+
+
+def _sun(canvas: Canvas, rng: Rng) -> None:
+    """The disc of the sun, turned on with a full brush after everything else."""
+    dx, dy = canvas.frame.around(*_SUN)
+    far = np.hypot(dx, dy)
+    around = np.arctan2(dx, -dy).astype(np.float32)
+    colours = ramp("#fff6cf #ffe48a #ffb83c #ee6a1e", far / 0.125)
+    turn = Brush(0.07, 0.012, bristles=6, load=1.4, streak=1.2, vary=0.15)
+    disc = smoothstep(0.118, 0.085, far)
+    lay(canvas, rng, turn, around, layer(rng, colours, turn, 3.5, where=disc, jitter=0.02))
+    heart = Brush(0.03, 0.02, bristles=5, load=1.4)
+    lay(
+        canvas,
+        rng,
+        heart,
+        around,
+        layer(rng, colours, heart, 4, where=coverage(canvas.frame, far - 0.018), jitter=0.01),
+    )
 
 
 def _wave(frame: Frame, rng: Rng) -> Array:
@@ -37,7 +57,7 @@ def _wave(frame: Frame, rng: Rng) -> Array:
     dx, dy = frame.around(*_SUN)
     sway = 0.055 * np.sin(5.2 * frame.u + 9 * frame.v) + 0.03 * np.sin(11 * frame.u - 7 * frame.v + 1)
     drift = 0.035 * fractal(frame, rng, 2.2, 3, stretch=2)
-    part = -0.10 * np.tanh(dy / 0.05) * bell(np.hypot(dx, dy), 0.24)
+    part = -dy * np.float32(0.015) / np.maximum(dx**2 + dy**2, 0.011)  # as a stream parts around a pillar
     shore = 0.55 * smoothstep(0.55, 1.0, frame.v) * (frame.u - 0.5)
     return frame.v + sway + drift + part + shore
 
@@ -60,7 +80,7 @@ def _colours(frame: Frame, rng: Rng, wave: Array, land: tuple[Array, Array, Arra
     sky = mix(sky, colour("#1d5a66"), 0.85 * smoothstep(0.80, 0.97, 0.5 + 0.5 * np.sin(wave * 31 + 5)))
     far, water, near = land
     sun = frame.distance(*_SUN)
-    sky = mix(sky, colour("#fff0b8"), smoothstep(0.062, 0.05, sun) + 0.5 * bell(sun, 0.09))
+    sky = mix(sky, colour("#fff0b8"), 0.75 * bell(sun, 0.12))
     hills = ramp("#122f4a #1f4f68 #3d6f78", np.clip(0.5 + 0.45 * np.sin(wave * 85), 0, 1))
     sea = ramp("#08262e #0d4450 #17656a #2f8f84", 0.5 + 0.5 * np.sin(wave * 75))
     path = bell((frame.u - _SUN[0]) / (0.05 + 0.35 * np.clip(frame.v - 0.53, 0, 1)), 1.0)
@@ -76,7 +96,12 @@ def _tree(frame: Frame) -> tuple[Array, Array]:
     trunk = np.abs(bend) - 0.026 + 0.022 * np.clip(-dy, 0, 0.6) - 0.05 * smoothstep(-0.08, 0.05, dy)
     inside = coverage(frame, np.maximum(trunk, np.maximum(-dy - 0.72, dy)))
     growth = np.arctan2(np.full_like(bend, -1), 0.33 * np.cos(dy * 6.5) + 0.32 * dy).astype(np.float32)
-    for u, v, size, lean in ((0.70, 0.17, 0.13, -0.5), (0.86, 0.27, 0.12, 0.35), (0.80, 0.07, 0.12, -0.2), (0.62, 0.32, 0.07, -0.6)):
+    for u, v, size, lean in (
+        (0.70, 0.17, 0.13, -0.5),
+        (0.86, 0.27, 0.12, 0.35),
+        (0.80, 0.07, 0.12, -0.2),
+        (0.62, 0.32, 0.07, -0.6),
+    ):
         cx, cy = frame.around(u, v)
         along, off = cx * np.cos(lean) + cy * np.sin(lean), cy * np.cos(lean) - cx * np.sin(lean)
         lobe = coverage(frame, np.hypot(along, 2.3 * off + 0.03 * np.sin(along * 40)) - size)

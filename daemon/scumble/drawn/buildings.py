@@ -8,7 +8,14 @@ from scumble.drawn.tools import Array, Frame, bell, box, colour, decode, mix, ra
 _Z = 124.0  # how far away it stands
 _X = 19.0  # where the middle of the tower stands
 _FOOT = 7.3  # the height of the ground there
-_PINES = ((18.5, 12.0, 2.6), (26.5, 10.5, 2.7), (22.3, 15.5, 3.1), (15.8, 8.0, 2.0), (30.5, 13.5, 2.9), (-6.8, 6.0, 1.6))
+_PINES = (
+    (18.5, 12.0, 2.6),
+    (26.5, 10.5, 2.7),
+    (22.3, 15.5, 3.1),
+    (15.8, 8.0, 2.0),
+    (30.5, 13.5, 2.9),
+    (-6.8, 6.0, 1.6),
+)
 _WHITE, _RED, _ROOF = "#f2ebe0", "#b5402f", "#8a4a38"
 
 
@@ -34,13 +41,24 @@ class _Sheet:
 def lighthouse(frame: Frame, ground: Array, mirror: bool) -> tuple[Array, Array]:
     """Its light (h, w, 3), linear, and its mask (h, w): upright, or upside down as still water mirrors it."""
     up = np.float32(EYE) + (np.float32(HORIZON) - frame.v) * np.float32(_Z / FOCAL)
+    up = (-up if mirror else up) - np.float32(_FOOT)
     x = (frame.u - 0.5) * np.float32(frame.width / frame.height / FOCAL * _Z) - np.float32(_X)
-    metre = _Z / FOCAL / frame.height
-    sheet = _Sheet(x, (-up if mirror else up) - np.float32(_FOOT), 0.7 * metre)
-    _pines(sheet, ground)
-    _cottage(sheet, ground)
-    _tower(sheet, ground)
-    return sheet.light, sheet.inside
+    rows, columns = _within(up[:, 0], -3, 28), _within(x[0], -10, 35)
+    sheet = _Sheet(x[:, columns], up[rows], 0.7 * _Z / FOCAL / frame.height)
+    for part in (_pines, _cottage, _tower):
+        part(sheet, ground)
+    light, inside = (
+        np.zeros((frame.height, frame.width, 3), np.float32),
+        np.zeros((frame.height, frame.width), np.float32),
+    )
+    light[rows, columns], inside[rows, columns] = sheet.light, sheet.inside
+    return light, inside
+
+
+def _within(metres: Array, low: float, high: float) -> slice:
+    """Where a run of coordinates lies between two values: only there something has to be drawn."""
+    found = np.flatnonzero((metres > low) & (metres < high))
+    return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 0)
 
 
 def _paint(code: str, shade: Array | float) -> Array:
@@ -82,16 +100,14 @@ def _cottage(sheet: _Sheet, ground: Array) -> None:
     sheet.add_box(10.2, 1.6, 5.2, 2.6, _paint(_WHITE, 0.42 + plaster))
     gable = np.maximum(np.abs(x - 5.0) - 2.2, up - 4.3 - 1.15 * (2.2 - np.abs(x - 5.0)))
     sheet.add(np.maximum(gable, -1.2 - up), _paint(_WHITE, 0.95 + plaster))
-    slant = x - 5.0 - 0.0 * up
-    roof = np.maximum(np.maximum(4.1 - up, up - 6.85), np.maximum(-slant + (up - 4.1) * 0.0 + 0.0, x - 15.9 + 0.15 * (up - 4.1)))
-    roof = np.maximum(roof, (up - 4.3) - 1.15 * (2.2 + np.clip(x - 5.0, -9, 0)) + 0 * x)
-    overhang = np.maximum(roof, (7.2 - x) - 0.87 * (up - 4.0) - 0.0)
-    sheet.add(overhang - 0.0, _paint(_ROOF, np.clip(0.62 + tiles, 0, 1)))
-    for at in (8.7, 11.0, 13.4):
-        sheet.add_box(at, 2.3, 0.62, 0.85, _paint("#e8e0d4", 0.5))
-        sheet.add_box(at, 2.3, 0.48, 0.70, decode(colour("#ffca70")) * (0.75 + 0.2 * smoothstep(3, 1.6, up)[..., None]))
-        sheet.add_box(at, 2.3, 0.05, 0.70, _paint("#5a4a40", 0.4))
-        sheet.add_box(at, 2.3, 0.48, 0.05, _paint("#5a4a40", 0.4))
+    roof = np.maximum(np.maximum(4.1 - up, up - 6.85), x - 15.9 + 0.15 * (up - 4.1))
+    overhang = np.maximum(roof, (7.2 - x) - 0.87 * (up - 4.0))
+    sheet.add(overhang, _paint(_ROOF, np.clip(0.62 + tiles, 0, 1)))
+    for at in (8.9, 11.2, 13.5):
+        sheet.add_box(at, 2.2, 0.72, 0.98, _paint("#6a4a3c", 0.5))
+        sheet.add_box(
+            at, 2.2, 0.56, 0.82, decode(colour("#ffc766")) * (0.8 + 0.5 * smoothstep(3.2, 1.6, up)[..., None])
+        )
     sheet.add_box(5.0, 1.0, 0.62, 1.6, _paint("#3f5f6a", 0.7))
     sheet.add_box(5.0, 4.6, 0.40, 0.55, _paint("#39414e", 0.4))
 
@@ -103,7 +119,7 @@ def _pines(sheet: _Sheet, ground: Array) -> None:
     for at, tall, wide in _PINES:
         side, rise = x - at, np.clip(up / tall, 0, 1)
         tier = (rise * tall / 1.5 + 0.25 * np.sin(3 * at + side)) % 1
-        reach = wide * (1 - rise) ** 0.9 * (1 - 0.42 * tier) + 0.12
+        reach = wide * (1 - rise) ** 0.9 * (1 - 0.42 * tier) * smoothstep(0.02, 0.10, rise) + 0.14
         cone = np.maximum(np.abs(side) - reach + 0.16 * ragged * (1 - rise), np.maximum(-1.5 - up, up - tall))
         sun = np.clip(0.40 - 0.30 * side / wide - 0.25 * tier + 0.13 * ragged, 0, 1)
         sheet.add(cone, decode(ramp("#0c1710 #1c3020 #45562a #93904a", sun)))

@@ -12,7 +12,7 @@ from scumble.drawn.tools import Array, Frame, Rng, bell, blur, box, colour, frac
 
 _SUN = (0.5, 0.36)
 _LEAD = 0.0052
-_TULIPS = ((0.24, 0.70, -0.25), (0.50, 0.755, 0.0), (0.76, 0.69, 0.25))
+_TULIPS = ((0.24, 0.70, -0.25), (0.46, 0.755, 0.06), (0.76, 0.69, 0.25))
 
 
 @dataclass
@@ -38,14 +38,22 @@ def glass(width: int, height: int, seed: int) -> Array:
 
 
 def _set(
-    frame: Frame, rng: Rng, window: Window, distance: Array, across: Array, along: Array, palette: str, spread: float = 0.5
+    frame: Frame,
+    rng: Rng,
+    window: Window,
+    distance: Array,
+    across: Array,
+    along: Array,
+    palette: str,
+    spread: float = 0.5,
 ) -> None:
     """Set pieces inside a shape (signed `distance`); the palette runs with the chance of a piece, 0.5 ± spread."""
     gap = np.minimum(_to_line(frame, across), _to_line(frame, along))
     values = rng.random((89, 97)).astype(np.float32)
     chance = values[np.floor(across).astype(np.int32) % 89, np.floor(along).astype(np.int32) % 97]
     inside = distance < 0
-    window.gap = np.minimum(np.where(inside, gap, window.gap), np.abs(distance))
+    steep = np.clip(np.hypot(*slope(frame, distance)), 0.5, 4)
+    window.gap = np.minimum(np.where(inside, gap, window.gap), np.abs(distance) / steep)
     window.chance = np.where(inside, chance, window.chance)
     window.glass = np.where(inside[..., None], ramp(palette, 0.5 + spread * (2 * chance - 1)), window.glass)
 
@@ -55,7 +63,7 @@ def _to_line(frame: Frame, coordinate: Array) -> Array:
     off = np.abs(coordinate - np.round(coordinate))
     rows, columns = np.gradient(coordinate)
     steep = np.minimum(np.hypot(rows, columns), 0.25) * frame.side  # where it jumps, it is cut anyway
-    return (off / np.maximum(steep, 0.05)).astype(np.float32)
+    return np.asarray(off / np.maximum(steep, 0.05), np.float32)
 
 
 def _sunburst(frame: Frame, rng: Rng, window: Window) -> None:
@@ -91,7 +99,7 @@ def _hills(frame: Frame, rng: Rng, window: Window) -> None:
         back = top + rise * np.sin(frame.x * 6.3 + phase) + 0 * frame.y
         under = frame.v - back
         _set(frame, rng, window, -under, under * 11 + 0.02, frame.x * 7 + under * 5 + phase, palette)
-    middle = 0.52 + 0.13 * np.sin((frame.v - 0.6) * 9) * (1.3 - frame.v)
+    middle = 0.58 + 0.13 * np.sin((frame.v - 0.6) * 9) * (1.3 - frame.v)
     river = np.abs(frame.u - middle) - 0.012 - 0.26 * np.clip(frame.v - 0.62, 0, 1)
     shape = np.maximum(river, 0.625 - frame.v) * 0.85
     ripple = frame.v * 13 + 0.35 * np.sin(frame.x * 16)
@@ -107,9 +115,13 @@ def _tulip(frame: Frame, rng: Rng, window: Window, u: float, v: float, lean: flo
     for sign in (-1, 1):
         blade = bend - sign * (0.012 + 0.55 * (0.26 - dy) ** 2 + 0.028)
         leaf = np.abs(blade) - 0.030 * np.sin(np.pi * np.clip((dy - 0.05) / 0.22, 0, 1))
-        leaf = np.where((dy > 0.05) & (dy < 0.27), leaf, 1)
+        leaf = np.maximum(leaf, 0.4 * np.maximum(0.05 - dy, dy - 0.27))
         _set(frame, rng, window, leaf, flat, flat, "#2fae4a #7fd060 #b8e070")
-    for offset, wide, palette in ((-0.030, 0.042, "#d8203a #f03a48"), (0.030, 0.042, "#c01840 #e83060"), (0.0, 0.040, "#ff6a50 #ff9a60")):
+    for offset, wide, palette in (
+        (-0.030, 0.042, "#d8203a #f03a48"),
+        (0.030, 0.042, "#c01840 #e83060"),
+        (0.0, 0.040, "#ff6a50 #ff9a60"),
+    ):
         side = (bend - offset * (1 - 0.35 * smoothstep(-0.02, -0.11, dy))) / wide
         petal = np.hypot(side, (dy + 0.045) / 0.078) + 0.18 * np.abs(side) * smoothstep(-0.05, -0.12, dy)
         _set(frame, rng, window, ((petal - 1) * 0.045).astype(np.float32), flat, flat, palette)
@@ -129,16 +141,20 @@ def _border(frame: Frame, rng: Rng, window: Window) -> None:
 
 def _shine(frame: Frame, rng: Rng, window: Window) -> Array:
     """Light through uneven glass, dulled by dirt along the lead, which is round and catches a little light itself."""
-    streaks = fractal(frame, rng, 6, 5, stretch=0.35) * (0.4 + window.chance) + 0.5 * noise(frame, rng, 30)
+    streaks = fractal(frame, rng, 6, 5, stretch=0.35) * (0.4 + window.chance) + 0.5 * fractal(
+        frame, rng, 30, 3, gain=0.8
+    )
     seeds = smoothstep(2.4, 3.0, noise(frame, rng, 55))
-    behind = 0.72 + 0.55 * bell(frame.distance(*_SUN), 0.55)
-    glow = behind * (0.62 + 0.45 * smoothstep(0.0, 0.035, window.gap) + 0.11 * streaks + 0.3 * seeds)
+    behind = 0.80 + 0.60 * bell(frame.distance(*_SUN), 0.55)
+    glow = behind * (0.60 + 0.48 * smoothstep(0.0, 0.03, window.gap) + 0.14 * streaks + 0.3 * seeds)
     pane = window.glass ** (1.25 - 0.18 * streaks)[..., None] * glow[..., None]
     lead = _LEAD * (1 + 0.12 * noise(frame, rng, 25))
     solid = smoothstep(0.8 * frame.pixel, -0.8 * frame.pixel, window.gap - lead)
     halo = blur(frame, pane * (1 - solid)[..., None], 0.02)
     round_ = np.sqrt(np.clip(1 - (window.gap / lead) ** 2, 0, 1))
     across, down = slope(frame, blur(frame, round_, 0.001) * _LEAD)
-    metal = colour("#23252b") * (0.8 + 0.9 * np.clip(-across - down, -0.6, 1.2) + 0.15 * noise(frame, rng, 60))[..., None]
-    lit = mix(pane, metal, solid) + 0.22 * halo
+    metal = (
+        colour("#23252b") * (0.8 + 0.9 * np.clip(-across - down, -0.6, 1.2) + 0.15 * noise(frame, rng, 60))[..., None]
+    )
+    lit = mix(pane, metal, solid) + 0.30 * halo
     return np.clip(lit, 0, 1).astype(np.float32)

@@ -49,12 +49,12 @@ def _wind(frame: Frame, rng: Rng) -> tuple[Array, Array]:
     gx, gy = slope(frame, fractal(frame, rng, 1.6, 3))
     across, down = 1.0 - 0.12 * gy, 0.12 * gx
     near = np.zeros_like(gx)
-    for u, v, spin, reach in _EYES:
+    for u, v, spin, reach in (*_EYES, *((u, v, 3.0, 0.035) for u, v in _STARS)):
         dx, dy = frame.around(u, v)
         far = np.hypot(dx, dy)
-        pull = np.float32(6 * spin) * bell(far, 1.3 * reach) / (far + 0.04) * np.float32(reach)
+        pull = np.float32(6 * spin) * bell(far, 1.3 * reach) / (far + 0.25 * reach) * np.float32(reach)
         across, down = across - pull * dy * 6, down + pull * dx * 6
-        near = np.maximum(near, bell(far, reach))
+        near = np.maximum(near, bell(far, reach) * (reach > 0.05))
     return np.arctan2(down, across).astype(np.float32), near
 
 
@@ -79,7 +79,7 @@ def _colours(frame: Frame, rng: Rng, near: Array, hills: Array) -> Array:
     sky = mix(sky, ramp("#7fb8a8 #e8cf5a #ffe98a", glow), np.clip(1.25 * glow, 0, 1))
     for u, v in _STARS:
         far = frame.distance(u, v)
-        sky = mix(sky, colour("#f3dc7a"), 0.85 * bell(far, 0.032) + 0.25 * bell(far - 0.045, 0.012))
+        sky = mix(sky, colour("#f3dc7a"), 0.85 * bell(far, 0.032) + 0.35 * bell(far - 0.05, 0.012))
     down = (frame.v - _SHORE) / (1 - _SHORE)
     path = bell((frame.u - _MOON[0]) / (0.05 + 0.16 * np.clip(down, 0, 1)), 1.0)
     broken = smoothstep(-0.5, 0.9, fractal(frame, rng, 9, 3, stretch=5) + 0.7)
@@ -99,8 +99,8 @@ def _lights(canvas: Canvas, rng: Rng, flow: Array) -> None:
     u = _MOON[0] + out * np.cos(around) / (frame.width * frame.pixel)
     v = _MOON[1] + out * np.sin(around) / (frame.height * frame.pixel)
     _touch(canvas, rng, Brush(0.05, 0.017, load=1.6), circle, (u, v), "#fff3b0")
-    stars = np.array(_STARS * 3).T + rng.normal(0, 0.006, (2, 3 * len(_STARS)))
-    _touch(canvas, rng, Brush(0.035, 0.013, load=1.8), flow, (stars[0], stars[1]), "#fff6cf")
+    stars = np.array(_STARS * 3).T + rng.normal(0, 0.007, (2, 3 * len(_STARS)))
+    _touch(canvas, rng, Brush(0.03, 0.012, load=1.8), flow, (stars[0], stars[1]), "#fff6cf")
     town = np.concatenate([rng.uniform(0.02, 0.3, 14), rng.uniform(0.8, 0.98, 6)])
     level = _SHORE - 0.012 + rng.uniform(-0.03, 0.015, len(town))
     _touch(canvas, rng, Brush(0.014, 0.010, load=1.5), 0 * flow, (town, level), "#ffb53a")

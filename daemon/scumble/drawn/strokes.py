@@ -13,7 +13,7 @@ import numpy as np
 from scumble.drawn.tools import Array, Frame, Rng, bell, grain, slope, smoothstep
 
 _KINDS = 12  # different imprints of one brush in a layer
-_SPACING = 0.72  # of a pixel between the points of a stroke: close enough to leave no holes
+_SPACING = 0.8  # of a pixel between the points of a stroke: close enough to leave no holes
 _BATCHES = 8  # edges of strokes blend with what earlier batches laid
 
 
@@ -43,7 +43,7 @@ class Brush:
     load: float = 1.0  # how thick the paint stands
     opacity: float = 1.0
     streak: float = 1.0  # how strongly the bristles vary the colour
-    vary: float = 0.35  # how differently long and wide the strokes are
+    vary: float = 0.28  # how differently long and wide the strokes are
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,7 @@ def _paths(frame: Frame, flow: Array, u: Array, v: Array, steps: Array, along: i
     for indices, sign in ((range(middle, along), 1.0), (range(middle - 1, -1, -1), -1.0)):
         r, c = v * np.float32(frame.height), u * np.float32(frame.width)
         for k in indices:
-            at = flow[
-                np.clip(r, 0, frame.height - 1).astype(np.int32), np.clip(c, 0, frame.width - 1).astype(np.int32)
-            ]
+            at = flow[np.clip(r, 0, frame.height - 1).astype(np.int32), np.clip(c, 0, frame.width - 1).astype(np.int32)]
             if sign < 0:
                 r, c = r - steps * np.sin(at), c - steps * np.cos(at)
             rows[k], columns[k], angles[k] = r, c, at

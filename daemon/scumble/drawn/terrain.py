@@ -1,14 +1,13 @@
 """A landscape from heights: what a camera over a lake sees of mountains, shores and their mirror image.
 
 The *world* is in metres: `x` to the right, `z` away from the camera, height above the water. A *survey* samples it on
-rays: one column of the picture is one ray over the ground, with `depth` steps that grow with the distance. Heights below
-zero are under water.
+rays: one column of the picture is one ray over the ground, with `depth` steps that grow with the distance. Heights
+below zero are under water.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from scumble.drawn.tools import Array, Rng, sample, smoothstep
@@ -18,7 +17,7 @@ Steps = NDArray[np.int32]
 HORIZON = 0.56  # where the water would end, as v
 FOCAL = 1.5  # in heights of the picture
 EYE = 5.0  # metres above the water
-_NEAR, _FAR = 12.0, 9500.0
+_STRETCHES = ((12.0, 240.0, 0.5), (600.0, 8000.0, 1.3))  # from, to, steps for each row of the picture; between: water
 _PERIOD = 32.0  # cells until a tile repeats
 
 
@@ -45,7 +44,7 @@ def tile(rng: Rng) -> Array:
     white = np.fft.rfft2(rng.standard_normal((256, 256)))
     down, across = np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256)[None, :]
     smooth = np.fft.irfft2(white * np.exp(-((down**2 + across**2) * (256 / _PERIOD * 2.2) ** 2)), s=(256, 256))
-    return (smooth / smooth.std()).astype(np.float32)
+    return np.asarray(smooth / smooth.std(), np.float32)
 
 
 def rough(ground: Array, x: Array, z: Array, cell: float, octaves: int = 5, gain: float = 0.5) -> Array:
@@ -77,8 +76,8 @@ def _octave(ground: Array, x: Array, z: Array, cell: float, octave: int) -> Arra
 
 def rays(width: int, height: int) -> tuple[Array, Array]:
     """The depths (steps, 1) and the bearings (1, width) of a survey for a picture of this size."""
-    steps = max(96, round(1.25 * height))
-    z = np.geomspace(_NEAR, _FAR, steps).astype(np.float32)[:, None]
+    parts = [np.geomspace(near, far, max(64, round(share * height))) for near, far, share in _STRETCHES]
+    z = np.concatenate(parts).astype(np.float32)[:, None]
     across = (np.arange(width) + 0.5) / width - 0.5
     return z, (across * width / height / FOCAL).astype(np.float32)[None, :]
 
@@ -92,8 +91,8 @@ def normals(survey: Survey) -> tuple[Array, Array, Array]:
     return right / length, 1 / length, away / length
 
 
-def visible(survey: Survey, rows: int) -> tuple[Steps, Array]:
-    """The step in depth that each pixel sees (rows, columns), and its share of ground rather than sky."""
+def visible(survey: Survey, rows: int) -> tuple[Array, Array]:
+    """The step in depth that each pixel sees (rows, columns), fractional, and its share of ground rather than sky."""
     rise = (np.maximum(survey.height, 0) - EYE) / survey.z
     skyline = np.maximum.accumulate(rise, axis=0)
     steps, columns = rise.shape
@@ -102,7 +101,7 @@ def visible(survey: Survey, rows: int) -> tuple[Steps, Array]:
     index = np.arange(steps, dtype=np.float64)
     seen = np.stack([np.interp(pixel_rise, skyline[:, column], index) for column in range(columns)], axis=1)
     share = np.clip((skyline[-1] - pixel_rise[:, None]) * (FOCAL * rows) + 0.5, 0, 1)
-    return np.ceil(seen).astype(np.int32), share.astype(np.float32)
+    return seen.astype(np.float32), share.astype(np.float32)
 
 
 def mirrored(survey: Survey, rows: int) -> tuple[Steps, Array]:
@@ -118,7 +117,12 @@ def mirrored(survey: Survey, rows: int) -> tuple[Steps, Array]:
     return np.maximum(step, 0), (step >= 0).astype(np.float32)
 
 
-def look_up(values: Array, step: Steps) -> Array:
-    """Values (depth, columns[, n]) of a survey at the step that each pixel sees."""
-    seen: Array = values[step, np.arange(values.shape[1])[None, :]]
-    return seen
+def look_up(values: Array, step: Array | Steps) -> Array:
+    """Values (depth, columns[, n]) of a survey at the step that each pixel sees, blended where that is fractional."""
+    columns = np.arange(values.shape[1])[None, :]
+    first = step.astype(np.int32)
+    found: Array = values[first, columns]
+    if step.dtype == np.int32:
+        return found
+    share = (step - first)[(...,) + (None,) * (values.ndim - 2)]
+    return found + (values[np.minimum(first + 1, len(values) - 1), columns] - found) * share

@@ -8,11 +8,13 @@ Everything is measured in sides, so a composition stays the same at every size a
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
+Picture = NDArray[np.float32]  # what is handed out: (height, width, channels)
 Rng = np.random.Generator
 
 _SPLINE_DEVIATION = 0.479  # how much a cubic B-spline calms white noise, in both directions together
@@ -70,7 +72,7 @@ class Frame:
 
 def smoothstep(low: float, high: float, value: ArrayLike) -> Array:
     """0 below `low`, 1 above `high`, smooth between (`low` may be the larger one: then it falls)."""
-    t = np.clip((np.asarray(value, np.float32) - np.float32(low)) / np.float32(high - low), 0, 1)
+    t: Array = np.clip((np.asarray(value, np.float32) - np.float32(low)) / np.float32(high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
@@ -84,29 +86,33 @@ def mix(a: ArrayLike, b: ArrayLike, share: ArrayLike) -> Array:
 
 def bell(value: ArrayLike, width: float) -> Array:
     """A Gaussian bump: 1 at zero."""
-    return np.exp(-np.square(np.asarray(value, np.float32) / np.float32(width)))
+    bump: Array = np.exp(-np.square(np.asarray(value, np.float32) / np.float32(width)))
+    return bump
 
 
 # ---- noise
 
 
-def _spline_rows(samples: int, cells: float) -> Array:
-    """(samples, lattice) weights of the cubic B-spline that carries a lattice of `cells` onto `samples` pixels."""
+def _refine(lattice: Array, samples: int, cells: float) -> Array:
+    """The cubic B-spline through a lattice, down its columns: `samples` rows over `cells` of its spans."""
     at = (np.arange(samples) + 0.5) / samples * cells
     base = np.floor(at).astype(int)
-    t = at - base
-    rows = np.zeros((samples, int(np.ceil(cells)) + 3), np.float32)
+    t = (at - base).astype(np.float32)
     weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+    if len(lattice) > 400:  # mostly zeros: taking four rows costs less than multiplying them all
+        return np.asarray(sum(lattice[base + k] * (weight / 6)[:, None] for k, weight in enumerate(weights)))
+    rows = np.zeros((samples, len(lattice)), np.float32)
     for k, weight in enumerate(weights):
         rows[np.arange(samples), base + k] = weight / 6
-    return rows
+    return rows @ lattice
 
 
 def grain(rng: Rng, shape: tuple[int, int], cells: tuple[float, float]) -> Array:
     """Smooth noise (shape) of deviation about 1, with so many cells down and across."""
-    down, across = _spline_rows(shape[0], cells[0]), _spline_rows(shape[1], cells[1])
-    lattice = rng.standard_normal((down.shape[1], across.shape[1]), dtype=np.float32)
-    return (down @ lattice @ across.T) / np.float32(_SPLINE_DEVIATION)
+    lattice = rng.standard_normal((int(np.ceil(cells[0])) + 3, int(np.ceil(cells[1])) + 3), dtype=np.float32)
+    lattice /= np.float32(_SPLINE_DEVIATION)
+    wide = np.ascontiguousarray(_refine(lattice.T, shape[1], cells[1]).T)
+    return _refine(wide, shape[0], cells[0])
 
 
 def noise(frame: Frame, rng: Rng, cells: float, stretch: float = 1.0) -> Array:
@@ -131,12 +137,11 @@ def fractal(frame: Frame, rng: Rng, cells: float, octaves: int = 6, gain: float 
 def sample(field: Array, rows: ArrayLike, columns: ArrayLike, wrap: bool = False) -> Array:
     """`field` (h, w) or (h, w, n) read bilinearly at pixel positions; outside it repeats its edge, or itself."""
     height, width = field.shape[:2]
-    r, c = np.broadcast_arrays(np.asarray(rows, np.float32), np.asarray(columns, np.float32))
+    r, c = np.asarray(rows, np.float32), np.asarray(columns, np.float32)
     if not wrap:
         r, c = np.clip(r, 0, height - 1), np.clip(c, 0, width - 1)
-    r0, c0 = np.floor(r), np.floor(c)
-    fr, fc = r - r0, c - c0
-    top, left = r0.astype(np.int32), c0.astype(np.int32)
+    top, left = np.floor(r).astype(np.int32), np.floor(c).astype(np.int32)
+    fr, fc = r - top, c - left
     below, right = top + 1, left + 1
     if wrap:
         top, below, left, right = top % height, below % height, left % width, right % width
@@ -144,16 +149,15 @@ def sample(field: Array, rows: ArrayLike, columns: ArrayLike, wrap: bool = False
         below, right = np.minimum(below, height - 1), np.minimum(right, width - 1)
     if field.ndim == 3:
         fr, fc = fr[..., None], fc[..., None]
-    upper = field[top, left] * (1 - fc) + field[top, right] * fc
-    lower = field[below, left] * (1 - fc) + field[below, right] * fc
-    return upper * (1 - fr) + lower * fr
-
-
-def warp(frame: Frame, field: Array, dx: ArrayLike, dy: ArrayLike) -> Array:
-    """`field` with every point taken from (dx, dy) sides away."""
-    rows = np.arange(frame.height, dtype=np.float32)[:, None] + np.asarray(dy, np.float32) * np.float32(frame.side)
-    columns = np.arange(frame.width, dtype=np.float32)[None, :] + np.asarray(dx, np.float32) * np.float32(frame.side)
-    return sample(field, rows, columns)
+    flat = field.reshape(height * width, *field.shape[2:])
+    upper, lower = (
+        one + (other - one) * fc
+        for one, other in (
+            (flat.take(row * width + left, axis=0), flat.take(row * width + right, axis=0)) for row in (top, below)
+        )
+    )
+    blend: Array = (upper + (lower - upper) * fr).astype(np.float32, copy=False)
+    return blend
 
 
 def _box(field: Array, radius: int, axis: int) -> Array:
@@ -168,9 +172,9 @@ def _box(field: Array, radius: int, axis: int) -> Array:
 
 
 def blur(frame: Frame, field: Array, sigma: float) -> Array:
-    """`field` (or colours) softened by `sigma` sides: three boxes make nearly a Gaussian."""
+    """`field` (or colours) softened over about `sigma` sides: two boxes make a tent."""
     radius = round(sigma * frame.side)
-    for axis in (0, 1) * 3 if radius else ():
+    for axis in (0, 1) * 2 if radius else ():
         field = _box(field, radius, axis)
     return field
 
@@ -178,7 +182,7 @@ def blur(frame: Frame, field: Array, sigma: float) -> Array:
 def slope(frame: Frame, field: Array) -> tuple[Array, Array]:
     """The gradient of a field per side: (across, down)."""
     down, across = np.gradient(field, np.float32(frame.pixel))
-    return across, down
+    return np.asarray(across), np.asarray(down)
 
 
 # ---- shapes: signed distances in sides, negative inside

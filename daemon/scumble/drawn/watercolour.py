@@ -1,22 +1,24 @@
 """A misty valley with poppies: watercolour washes on rough paper.
 
-A *wash* is a pool of pigment: its density gathers at its drying edge, settles in the pits of the paper (granulation) and
-is pushed about by drops of water (blooms). Pigments only take light away: washes multiply.
+A *wash* is a pool of pigment: its density gathers at its drying edge, settles in the pits of the paper (granulation)
+and is pushed about by drops of water (blooms). Pigments only take light away: washes multiply.
 """
 
 import numpy as np
 
 from scumble.drawn.strokes import Brush, Canvas, Layer, lay, layer
-from scumble.drawn.tools import Array, Frame, Rng, bell, blur, colour, fractal, noise, smoothstep
+from scumble.drawn.tools import Array, Frame, Rng, bell, blur, colour, fractal, mix, noise, smoothstep
 
 
 def watercolour(width: int, height: int, seed: int) -> Array:
     """(height, width, 3) in 0..1."""
     frame, rng = Frame(width, height), np.random.default_rng(seed)
     tooth = fractal(frame, rng, 70, 4, gain=0.8)
-    picture = np.broadcast_to(colour("#fbf7ee"), (height, width, 3)).astype(np.float32)
-    for part in (_sky, _hills, _meadow, _birches, _poppies):
+    picture: Array = np.broadcast_to(colour("#fbf7ee"), (height, width, 3)).astype(np.float32)
+    poppies, reserved = _poppies(frame, rng, tooth)
+    for part in (_sky, _hills, _birches):
         picture = picture * part(frame, rng, tooth)
+    picture = picture * mix(_meadow(frame, rng, tooth), np.ones(3, np.float32), 0.92 * reserved) * poppies
     return _on_paper(frame, rng, picture, tooth)
 
 
@@ -29,12 +31,13 @@ def _wash(
     density: Array | float = 1.0,
     granulation: float = 0.18,
     wet: float = 0.004,
+    ragged: float = 0.006,
 ) -> Array:
     """What a wash leaves of the light (h, w, 3): `inside` is positive in the pool, in sides from its edge."""
-    ragged = inside + 0.006 * fractal(frame, rng, 8, 5) + 0.0012 * tooth
-    pool = smoothstep(-wet, wet, ragged)
-    rim = bell(ragged - wet - 0.002, 0.0045 + 0.4 * wet) * np.float32(0.004 / wet) ** 0.5
-    cloudy = 1 + 0.24 * fractal(frame, rng, 2.5, 5) + granulation * tooth
+    inside = inside + ragged * fractal(frame, rng, 8, 4) + 0.2 * ragged * tooth
+    pool = smoothstep(-wet, wet, inside)
+    rim = bell(inside - wet - 0.002, 0.0045 + 0.4 * wet) * np.float32(0.004 / wet) ** 0.5
+    cloudy = 1 + 0.24 * fractal(frame, rng, 2.5, 4) + granulation * tooth
     body = pool * np.clip(density * cloudy + 0.42 * rim * np.clip(density, 0.3, 1), 0, None)
     return _through(pigment, body)
 
@@ -59,12 +62,14 @@ def _sky(frame: Frame, rng: Rng, tooth: Array) -> Array:
     sun = smoothstep(0.052, 0.075, frame.distance(0.64, 0.27) + 0.003 * fractal(frame, rng, 12, 3))
     page = 0 * frame.u + 1 - 1.25 * frame.v
     left = _wash(frame, rng, tooth, page * np.ones_like(cloud), "#7fb4d6", blue * sun, granulation=0.28)
-    return left * _through("#f3b5a0", rose * sun) * _through("#f6dc9a", bell(frame.distance(0.64, 0.27), 0.22) * sun * 0.9)
+    return (
+        left * _through("#f3b5a0", rose * sun) * _through("#f6dc9a", bell(frame.distance(0.64, 0.27), 0.22) * sun * 0.9)
+    )
 
 
 def _hills(frame: Frame, rng: Rng, tooth: Array) -> Array:
     """Four ranges, each nearer one darker and greener, each fading into mist at its foot."""
-    left = np.ones((frame.height, frame.width, 3), np.float32)
+    left: Array = np.ones((frame.height, frame.width, 3), np.float32)
     for top, rise, pigment, strength in (
         (0.40, 0.060, "#a9b3d6", 0.75),
         (0.47, 0.055, "#7f97bf", 0.85),
@@ -87,7 +92,7 @@ def _meadow(frame: Frame, rng: Rng, tooth: Array) -> Array:
     near = 0.84 - 0.07 * np.sin(frame.u * 5) - frame.v
     pools = np.clip(0.7 + 0.4 * drift, 0.1, 2) * _bloom(frame, rng, 0.55, 0.93, 0.09)
     shade = _wash(frame, rng, tooth, -near, "#86a850", pools, wet=0.02, granulation=0.26)
-    grass = Brush(0.10, 0.0045, bristles=2, point=1.0, dry=0.2, opacity=0.75, vary=0.3)
+    grass = Brush(0.09, 0.0055, bristles=2, point=1.0, opacity=0.55, vary=0.3)
     flow = (-1.45 + 0.3 * noise(frame, rng, 4) + 0.35 * noise(frame, rng, 30)).astype(np.float32)
     glaze = Canvas(frame, colour("#ffffff"))
     picture = colour("#7a9a48") + np.zeros_like(light)
@@ -98,42 +103,51 @@ def _meadow(frame: Frame, rng: Rng, tooth: Array) -> Array:
 
 def _birches(frame: Frame, rng: Rng, tooth: Array) -> Array:
     """Three bare trunks on the left and the leaves they drop into the sky, drops of one full brush."""
-    left = np.ones((frame.height, frame.width, 3), np.float32)
-    for u, lean, wide, foot in ((0.13, 0.05, 0.015, 0.83), (0.22, -0.03, 0.011, 0.79), (0.07, -0.05, 0.009, 0.78)):
+    left: Array = np.ones((frame.height, frame.width, 3), np.float32)
+    for u, lean, wide, foot in ((0.13, 0.05, 0.019, 0.83), (0.22, -0.03, 0.014, 0.79), (0.07, -0.05, 0.011, 0.78)):
         dx, _ = frame.around(u, 0)
         bend = dx - lean * (foot - frame.v) + 0.012 * np.sin(frame.v * 9 + u * 30)
         inside = np.minimum(wide * (0.35 + 0.75 * frame.v / foot) - np.abs(bend), foot - frame.v) - 0.002
         side = 0.45 + 0.75 * smoothstep(-0.006, 0.010, bend) + 0.5 * smoothstep(0.6, 1.6, noise(frame, rng, 22, 2.5))
-        left = left * _wash(frame, rng, tooth, inside, "#6f6470", side, wet=0.002)
-    for code, count in (("#8fae4a", 120), ("#d8a63a", 90), ("#5a8a4a", 70)):
-        u, v = 0.15 + 0.11 * rng.standard_normal(count), 0.20 + 0.13 * rng.standard_normal(count)
-        left = left * _drops(frame, rng, tooth, (u, v), 0.022, code)
+        left = left * _wash(frame, rng, tooth, inside, "#7d6f78", side, wet=0.002, ragged=0.002)
+    for code, count in (("#9fbc4a", 170), ("#e2b03a", 130), ("#6f9a4a", 80)):
+        at = (0.15 + 0.11 * rng.standard_normal(count), 0.20 + 0.13 * rng.standard_normal(count))
+        left = left * _drops(frame, rng, tooth, _pool(frame, rng, at, 0.018), 0.018, code)
     return left
 
 
-def _poppies(frame: Frame, rng: Rng, tooth: Array) -> Array:
-    """Poppies, larger towards the viewer: a pale red wash with a stronger drop let into it."""
-    left = np.ones((frame.height, frame.width, 3), np.float32)
-    for low, high, size, count in ((0.74, 0.79, 0.011, 40), (0.79, 0.87, 0.022, 26), (0.87, 0.97, 0.042, 13)):
-        u, v = rng.uniform(0.02, 0.98, count), rng.uniform(low, high, count)
-        left = left * _drops(frame, rng, tooth, (u, v), size, "#e85a48")
-        left = left * _drops(frame, rng, tooth, (u, v + 0.1 * size), 0.55 * size, "#d8484a")
-    return left
+def _poppies(frame: Frame, rng: Rng, tooth: Array) -> tuple[Array, Array]:
+    """Poppies, larger towards the viewer: petals run together, a dark heart; and the paper kept white for them."""
+    left: Array = np.ones((frame.height, frame.width, 3), np.float32)
+    reserved = np.zeros((frame.height, frame.width), np.float32)
+    for low, high, size, count in ((0.735, 0.79, 0.010, 40), (0.80, 0.86, 0.020, 20), (0.875, 0.95, 0.040, 9)):
+        across = (np.arange(count) + rng.random(count)) / count
+        heart = np.stack([0.03 + 0.94 * across, rng.uniform(low, high, count)])
+        petals = np.concatenate([heart + 0.30 * size * rng.standard_normal((2, count)) for _ in range(3)], axis=1)
+        pool = _pool(frame, rng, (petals[0], petals[1]), size)
+        reserved = np.maximum(reserved, pool)
+        left = left * _drops(frame, rng, tooth, pool, size, "#ec4530")
+        if size > 0.015:
+            hearts = _pool(frame, rng, (heart[0], heart[1] + 0.1 * size), 0.3 * size)
+            left = left * _drops(frame, rng, tooth, hearts, size, "#5a3a4c")
+    return left, reserved
 
 
-def _drops(
-    frame: Frame, rng: Rng, tooth: Array, at: tuple[np.ndarray, np.ndarray], size: float, pigment: str
-) -> Array:
-    """Separate drops of pigment at (u, v), each drying with an edge of its own."""
+def _pool(frame: Frame, rng: Rng, at: tuple[np.ndarray, np.ndarray], size: float) -> Array:
+    """Where drops of about this size stand on the paper, set down at (u, v) with a pointed brush."""
     u, v = (np.asarray(value, np.float32) for value in at)
-    dot = Brush(1.5 * size, size, bristles=3, point=0.8, vary=0.3)
+    dot = Brush(1.5 * size, size, bristles=3, point=0.8, streak=0.0, vary=0.3)
     sheet = Canvas(frame, np.zeros(3, np.float32))
     flow = np.float32(np.pi) * noise(frame, rng, 6)
     sizes = np.exp(0.35 * np.clip(rng.standard_normal(len(u)), -2, 2)).astype(np.float32)
     lay(sheet, rng, dot, flow, Layer(u, v, np.ones((len(u), 3), np.float32), sizes))
-    pool = smoothstep(0.25, 0.75, blur(frame, np.clip(sheet.paint[..., 0], 0, 1), 0.1 * size))
+    return np.clip(sheet.paint[..., 0], 0, 1)
+
+
+def _drops(frame: Frame, rng: Rng, tooth: Array, pool: Array, size: float, pigment: str) -> Array:
+    """The light left by drops of pigment, each drying with an edge of its own."""
     rim = np.clip(pool - blur(frame, pool, 0.16 * size), 0, 1)
-    return _through(pigment, pool * np.clip(0.62 + 1.1 * rim + 0.2 * fractal(frame, rng, 20, 3) + 0.12 * tooth, 0, 2))
+    return _through(pigment, pool * np.clip(0.66 + 0.9 * rim + 0.25 * fractal(frame, rng, 20, 3) + 0.12 * tooth, 0, 2))
 
 
 def _on_paper(frame: Frame, rng: Rng, picture: Array, tooth: Array) -> Array:

@@ -10,14 +10,21 @@ from scumble.drawn.tools import Array, Frame, Rng, bell, colour, coverage, fract
 
 _SUN = (0.66, 0.27)
 _SEA = 0.66
-_PADS = ((0.20, 0.13, 0.15), (0.08, 0.22, 0.12), (0.31, 0.24, 0.10), (0.13, 0.34, 0.13), (0.29, 0.38, 0.075), (0.04, 0.44, 0.08))
+_PADS = (
+    (0.20, 0.13, 0.15),
+    (0.08, 0.22, 0.12),
+    (0.31, 0.24, 0.10),
+    (0.13, 0.34, 0.13),
+    (0.29, 0.38, 0.075),
+    (0.04, 0.44, 0.08),
+)
 
 
 def woodcut(width: int, height: int, seed: int) -> Array:
     """(height, width, 3) in 0..1."""
     frame, rng = Frame(width, height), np.random.default_rng(seed)
     white = _sky(frame, rng)
-    for region in (_mountain, _sea, _rock, _pine):
+    for region in (_mountain, _sea, _pine, _rock):
         white = region(frame, rng, white)
     return _print(frame, rng, white)
 
@@ -32,7 +39,8 @@ def _gouge(frame: Frame, rng: Rng, phase: Array, tone: Array) -> Array:
     across = np.abs(2 * (phase - line) - 1)
     gx, gy = slope(frame, phase)
     steep = 2 * np.clip(np.hypot(gx, gy), 1, None)
-    return coverage(frame, (across - width) / steep)
+    too_fine = smoothstep(0.35, 0.8, steep * np.float32(frame.pixel))  # to be seen as lines: only their tone is left
+    return mix(coverage(frame, (across - width) / steep), np.clip(width, 0, 1), too_fine)
 
 
 def _over(white: Array, region: Array, cut: Array) -> Array:
@@ -72,7 +80,7 @@ def _mountain(frame: Frame, rng: Rng, white: Array) -> Array:
     lit = smoothstep(-7, 9, across)
     snow = smoothstep(0.30, 0.02, dy + 0.05 * np.sin(dx * 60) * np.abs(np.sin(dx * 23)))
     tone = 0.06 + 0.62 * lit + 0.30 * snow * lit - 0.25 * smoothstep(0.3, 0.46, dy)
-    phase = (dy + 0.65 * np.abs(dx)) * 62 + 1.7 * crest
+    phase = (dy + 0.65 * np.abs(dx)) * 62 + 1.1 * crest
     white = _over(white, coverage(frame, edge - 0.108 - dy), 0 * white)
     return _over(white, inside, _gouge(frame, rng, phase, tone))
 
@@ -115,7 +123,9 @@ def _pine(frame: Frame, rng: Rng, white: Array) -> Array:
         tuft = 0.011 * np.abs(np.sin(around * 9 + u * 40)) + 0.003 * noise(frame, rng, 40)
         pad = (np.hypot(cx, cy * np.where(cy < 0, 2.3, 3.6)) - reach) * 0.55 - tuft
         needles = around * 17 + 0.8 * np.sin(cx * 50)
-        tone = -0.25 + 0.85 * smoothstep(0.4, 1.0, np.hypot(cx, cy * 2.3) / reach) * smoothstep(0.03, -0.06, cy - 0.3 * cx)
+        tone = -0.7 + 1.3 * smoothstep(0.45, 1.0, np.hypot(cx, cy * 2.3) / reach) * smoothstep(
+            0.03, -0.06, cy - 0.3 * cx
+        )
         white = _over(white, coverage(frame, pad - 0.006), np.ones_like(white))
         white = _over(white, coverage(frame, pad), _gouge(frame, rng, needles, tone))
     return white
@@ -125,7 +135,7 @@ def _print(frame: Frame, rng: Rng, white: Array) -> Array:
     """Ink rolled on the block and pressed on paper: a margin, wood grain, missed specks, and leftover ridges."""
     edge = np.minimum(np.minimum(frame.x, frame.x[0, -1] - frame.x), np.minimum(frame.y, frame.y[-1, 0] - frame.y))
     edge = edge + 0.0012 * fractal(frame, rng, 12, 4)
-    ridge = smoothstep(2.3, 2.9, fractal(frame, rng, 40, 2, stretch=3)) * smoothstep(0.9, 1.0, white)
+    ridge = smoothstep(2.3, 2.6, noise(frame, rng, 90, 7)) * smoothstep(0.9, 1.0, white)
     ink = (1 - white * (1 - 0.8 * ridge)) * coverage(frame, 0.034 - edge)
     planks = np.sin(60 * frame.y + 2.2 * noise(frame, rng, 1.6, 3) + 0.8 * noise(frame, rng, 14, 6))
     cover = 0.93 + 0.035 * planks + 0.05 * fractal(frame, rng, 5, 5)

@@ -29,7 +29,7 @@ LEVEL = 1 / 255
 
 _BLOCK = 1 << 20  # pixels taken to float64 at once
 _SAMPLES = 1 << 16  # pixels that a histogram is estimated from
-_NODES = 1024  # at most, of a tabulated map; a picture in 0..1 has no more than 443
+_NODES = 1024  # of a tabulated map, so that one `LEVEL` has more than two of them in any direction of 0..1
 
 Array = NDArray[np.float64]
 
@@ -135,30 +135,34 @@ def match_histogram(
     content: Tensor,
     style_weight: Tensor | None = None,
     content_weight: Tensor | None = None,
-    rotations: int = 16,
+    rotations: int = 12,
 ) -> Tensor:
     """The style's colours moved to the content's distribution of colours, not only its mean and covariance.
 
     Iterated distribution transfer (*Grading*, section 3): along three orthogonal axes at a time, each value goes to
     the content's value of the same rank; first in `rotations` frames spread evenly over all rotations, then along R, G
     and B, so that each channel's distribution is the content's at the end and no value leaves the content's range.
-    Distributions are estimated from at most 65,536 pixels of weight above 0, the style's to the precision of one
-    `LEVEL`: a flat style becomes the content's median. The same input gives the same result. Pictures are
-    (1, 3, height, width), of any two sizes. Raises `ScumbleError("empty-mask")` where no weight is above 0.
+    Distributions are estimated from at most 65,536 pixels of weight above 0, the style's blurred by one `LEVEL`, so
+    that a flat style becomes a flat colour in the middle of the content's. The same input gives the same result.
+    Pictures are (1, 3, height, width), of any two sizes. Raises `ScumbleError("empty-mask")` where no weight is
+    above 0.
     """
-    style_places, style_weights = _sample(style, style_weight)
-    content_places, content_weights = _sample(content, content_weight)
-    content_colors = _colors_at(content, content_places)
+    cloud, cloud_weights = _sample(style, style_weight)
+    # Blurred by one level, so that all maps together amplify noise no more than that much of it would be.
+    repeats = max(1, _SAMPLES // len(cloud_weights))
+    cloud, cloud_weights = np.tile(cloud, repeats), np.tile(cloud_weights, repeats)
+    cloud = cloud + np.random.default_rng(0).uniform(-LEVEL / 2, LEVEL / 2, cloud.shape)
+    aims, aim_weights = _sample(content, content_weight)
     picture = style
     for frame in (*_rotations(rotations), np.eye(3)):
         turned = _transform(picture, frame.tolist())
-        values = _colors_at(turned, style_places)
-        aims = frame @ content_colors
-        matched = [
-            _look_up(turned[:, axis : axis + 1], *_transport(values[axis], style_weights, aims[axis], content_weights))
-            for axis in range(3)
-        ]
-        picture = _transform(torch.cat(matched, 1), frame.T.tolist())
+        axes, cloud_axes = [], []
+        for axis, (values, aim) in enumerate(zip(frame @ cloud, frame @ aims, strict=True)):
+            nodes, table = _transport(values, cloud_weights, aim, aim_weights)
+            axes.append(_look_up(turned[:, axis : axis + 1], nodes, table))
+            cloud_axes.append(np.interp(values, nodes, table))
+        picture = _transform(torch.cat(axes, 1), frame.T.tolist())
+        cloud = frame.T @ np.stack(cloud_axes)
     return picture
 
 
@@ -190,13 +194,14 @@ def _empty() -> ScumbleError:
 def _symmetric_root(covariance: Tensor, floor: float) -> Tensor:
     """The symmetric square root, with eigenvalues of at least `floor`."""
     values, vectors = torch.linalg.eigh(covariance)
-    return vectors * values.clamp(min=floor).sqrt() @ vectors.T
+    root: Tensor = vectors * values.clamp(min=floor).sqrt() @ vectors.T
+    return root
 
 
 def _cholesky_root(covariance: Tensor, floor: float) -> Tensor:
     """The lower triangular factor, with eigenvalues of the product of at least `floor`."""
     # R of a QR decomposition of the square root: squaring it for Cholesky's algorithm could lose a tiny eigenvalue.
-    factor = torch.linalg.qr(_symmetric_root(covariance, floor)).R.T
+    factor: Tensor = torch.linalg.qr(_symmetric_root(covariance, floor)).R.T
     return factor * factor.diagonal().sign()
 
 
@@ -222,43 +227,32 @@ def _rotations(count: int) -> list[Array]:
     return rotations
 
 
-def _sample(rgb: Tensor, weight: Tensor | None) -> tuple[Tensor, Array]:
-    """Places (samples,) in the flattened picture, at most `_SAMPLES` and all of weight above 0, and their weights."""
-    _, weights = _pixels(rgb, weight)
-    places = (weights > 0).nonzero()[:, 0].numpy()
+def _sample(rgb: Tensor, weight: Tensor | None) -> tuple[Array, Array]:
+    """Colours (3, samples) and weights (samples,) of at most `_SAMPLES` pixels, all of weight above 0."""
+    pixels, weights = _pixels(rgb, weight)
+    places = (weights > 0).nonzero()[:, 0]
     if not len(places):
         raise _empty()
     if len(places) > _SAMPLES:
-        # Golden-ratio steps spread evenly, and keep no step with a pattern as a fixed stride would.
+        # Golden-ratio steps spread evenly, and fall in step with no pattern as a fixed stride would.
         golden = (math.sqrt(5) - 1) / 2
-        places = places[(np.arange(_SAMPLES) * golden % 1 * len(places)).astype(np.int64)]
-    chosen = torch.from_numpy(places)
-    return chosen, weights[chosen].double().numpy()
+        places = places[(torch.arange(_SAMPLES, dtype=torch.float64) * golden % 1 * len(places)).long()]
+    return pixels[:, places].double().numpy(), weights[places].double().numpy()
 
 
-def _colors_at(rgb: Tensor, places: Tensor) -> Array:
-    colors: Array = rgb.detach()[0].flatten(1)[:, places.to(rgb.device)].cpu().double().numpy()
-    return colors
-
-
-def _transport(
-    style: Array, style_weights: Array, content: Array, content_weights: Array
-) -> tuple[float, float, Array]:
-    """The increasing map of one distribution to another: its first node, the nodes' distance, and its values there.
-
-    Each style value is shared between its two neighbouring nodes. A rank is that of the middle of equal values, so
-    many equal values go to the middle of the content's that they stand for; the nodes' distance bounds the slope.
-    """
-    low = float(style.min())
-    step = max(LEVEL, (float(style.max()) - low) / (_NODES - 2))
-    place = (style - low) / step
+def _transport(values: Array, weights: Array, aims: Array, aim_weights: Array) -> tuple[Array, Array]:
+    """The increasing map of one distribution to another: evenly spaced nodes, ascending, and its values there."""
+    low = values.min()
+    step = max((values.max() - low) / (_NODES - 2), 1e-6)
+    # Each value is shared between its two neighbouring nodes, which smooths the histogram no more than needed.
+    place = (values - low) / step
     node = place.astype(np.int64)
     above = place - node
-    count = int(node.max()) + 2
-    mass: Array = np.bincount(node, style_weights * (1 - above), count)
-    mass = mass + np.bincount(node + 1, style_weights * above, count)
-    order = np.argsort(content, kind="stable")
-    return low, step, np.interp(_ranks(mass), _ranks(content_weights[order]), content[order])
+    mass = np.zeros(_NODES)
+    np.add.at(mass, node, weights * (1 - above))
+    np.add.at(mass, node + 1, weights * above)
+    order = np.argsort(aims)
+    return low + step * np.arange(_NODES), np.interp(_ranks(mass), _ranks(aim_weights[order]), aims[order])
 
 
 def _ranks(masses: Array) -> Array:
@@ -268,9 +262,9 @@ def _ranks(masses: Array) -> Array:
     return ranks
 
 
-def _look_up(x: Tensor, low: float, step: float, values: Array) -> Tensor:
-    """The map's values at x, linear between the nodes, constant beyond them."""
+def _look_up(x: Tensor, nodes: Array, values: Array) -> Tensor:
+    """The map's values at x, linear between evenly spaced nodes, constant beyond them."""
     table = torch.from_numpy(values).to(x.device, x.dtype)
-    place = ((x - low) / step).clamp(0, len(table) - 1)
+    place = ((x - float(nodes[0])) / float(nodes[1] - nodes[0])).clamp(0, len(table) - 1)
     node = place.long().clamp(0, len(table) - 2)
     return torch.lerp(table[node], table[node + 1], place - node)

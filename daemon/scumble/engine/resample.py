@@ -23,8 +23,9 @@ def resize(picture: Tensor, height: int, width: int) -> Tensor:
     """
     if picture.shape[2:] == (height, width):
         return picture
-    resized = nnf.interpolate(picture, size=(height, width), mode="bicubic", align_corners=False, antialias=True)
-    return _within(resized, picture.amin((2, 3), keepdim=True), picture.amax((2, 3), keepdim=True))
+    return _within(
+        _cubic(picture, height, width), picture.amin((2, 3), keepdim=True), picture.amax((2, 3), keepdim=True)
+    )
 
 
 def resize_premultiplied(rgb: Tensor, alpha: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -41,10 +42,8 @@ def resize_premultiplied(rgb: Tensor, alpha: Tensor, height: int, width: int) ->
         return rgb.new_full((*rgb.shape[:2], height, width), _NEUTRAL), new_alpha
     premultiplied = torch.where(visible, rgb * alpha, 0)
     # The same filter under both, unclamped, so that they cancel where the colour is even.
-    shares, colors = (
-        nnf.interpolate(x, size=(height, width), mode="bicubic", align_corners=False, antialias=True)
-        for x in (torch.where(visible, alpha, 0), premultiplied)
-    )
+    shares = _cubic(torch.where(visible, alpha, 0), height, width)
+    colors = _cubic(premultiplied, height, width)
     least = torch.where(visible, rgb, math.inf).amin((2, 3), keepdim=True)
     greatest = torch.where(visible, rgb, -math.inf).amax((2, 3), keepdim=True)
     colors = _within(colors / shares.clamp(min=_FAINTEST), least, greatest)
@@ -103,6 +102,13 @@ def erode(mask: Tensor, radius_px: float) -> Tensor:
     if radius_px == whole:
         return eroded
     return torch.lerp(eroded, _least(_least(eroded, 1, 2), 1, 3), radius_px - whole)
+
+
+def _cubic(x: Tensor, height: int, width: int) -> Tensor:
+    if width == 1 < height:
+        # PyTorch 2.15 on the CPU repeats the first row down an antialiased result of one column.
+        return _cubic(x.transpose(2, 3), width, height).transpose(2, 3)
+    return nnf.interpolate(x, size=(height, width), mode="bicubic", align_corners=False, antialias=True)
 
 
 def _within(x: Tensor, least: Tensor, greatest: Tensor) -> Tensor:

@@ -415,7 +415,7 @@ def _layers(path: Path, tensors: Mapping[str, Any]) -> tuple[list[tuple[Tensor, 
         if match := _KEY.fullmatch(key):
             dense = isinstance(tensor, Tensor) and tensor.layout is torch.strided and tensor.device.type == "cpu"
             if not dense or not tensor.is_floating_point():
-                raise _bad(path, f"{key} is no tensor of numbers with a point")
+                raise _bad(path, f"{key} is no tensor of floating-point numbers")
             units.setdefault(match[1], {})[match[2]] = tensor.detach()
     layers: list[tuple[Tensor, Tensor]] = []
     folded = False
