@@ -181,6 +181,13 @@ def test_match_palette_is_the_papers_formula() -> None:
         np.testing.assert_allclose(colors_of(match_palette(style, content, method=method)), expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_cholesky_root_is_the_usual_factor(seed: int) -> None:
+    covariance = np.cov(np.random.default_rng(seed).normal(size=(3, 5)))
+    factor = color._cholesky_root(torch.from_numpy(covariance), 1e-16).numpy()
+    np.testing.assert_allclose(factor, np.linalg.cholesky(covariance), atol=1e-10)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_match_palette_of_gray_pictures(method: str) -> None:
     content_mean, content_covariance = moments(picture(2))

@@ -98,6 +98,7 @@ def test_colour_under_alpha_zero_has_no_say(
     assert torch.equal(rgb, expected)
     assert rgb.shape == (1, 3, high, wide)
     assert torch.equal(new_alpha, resize(alpha, high, wide))
+    assert torch.equal(rgb, fill_transparent(rgb, new_alpha))
     if (alpha > 0.01).any():
         for channel in range(3):
             seen = picture[0, channel][alpha[0, 0] > 0.5 / 255]

@@ -464,6 +464,9 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
     with pytest.raises(ScumbleError, match="web page"):
         from_file(tmp_path / "web page.pth")
+    for name in ("pickle", "malice"):
+        with pytest.raises(ScumbleError, match="more than tensors"):
+            from_file(tmp_path / f"{name}.pth")
     for name in ("x.safetensors", "x.zip"):
         (tmp_path / name).write_bytes(right)
         with pytest.raises(ScumbleError) as excinfo:
@@ -509,6 +512,9 @@ def test_seeded_is_the_same_on_every_machine(tmp_path: Path) -> None:
         False,
         weights.preprocessing,
     )
+    with pytest.raises(ScumbleError) as excinfo:
+        imagenet(str(tmp_path / "seeded"))  # a name never leads out of the folder
+    assert code(excinfo) == "missing-weights"
     with pytest.raises(ScumbleError, match="not trained"):
         store.use_file(tmp_path / "seeded.safetensors")
     with pytest.raises(ScumbleError):

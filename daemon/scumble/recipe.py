@@ -205,7 +205,12 @@ class Recipe(_Model):
     """Layer name → weight, or `all`; none: the network's own choice."""
     layer_weighting: LayerWeighting = LayerWeighting.GIVEN
 
-    style_loss: StyleLoss = StyleLoss.GRAM
+    style_loss: StyleLoss | None = None
+    """What is compared of a style; none: what suits the features."""
+    vote_weight: Weight = 1.0
+    """With `style_loss: neighbours`: how strongly the style's own patches, at the matched places, draw the pixels."""
+    matchings: Annotated[int, Field(ge=1, le=100)] = 3
+    """With `style_loss: neighbours`: how often per scale the neighbours are looked for."""
     scaling: Scaling = Scaling.EVERYDAY
     content_form: ContentForm = ContentForm.MEAN
     content_weight: Weight | None = None
@@ -220,7 +225,7 @@ class Recipe(_Model):
     activation_shift: Annotated[float, Field(ge=-10, le=10)] = 0.0
     """Added to the maps before Gram matrices are taken; -1 as in Novak & Nikulin 2016, section 3.3."""
     chain: bool = False
-    """Also compare correlations of each style layer with the convolution before it (ibid., section 3.5)."""
+    """Compare correlations of each style layer with the convolution before it, instead of Gram matrices (ibid., 3.5)."""
     style_size: StyleSize = StyleSize.STROKES
 
     context_px: Annotated[int, Field(ge=0, le=512)] = 80
@@ -329,6 +334,7 @@ _PAPER: dict[str, Any] = {
     "iterations": [500],
     "size": 512,
     "optimizer": "lbfgs",
+    "style_loss": "gram",
 }
 _GATYS: dict[str, Any] = {
     **_PAPER,
@@ -342,7 +348,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "draft": {"quality": "draft"},
     "normal": {"quality": "normal"},
     "fine": {"quality": "fine"},
-    "texture": {"content_weight": 0.0, "style_weight": 1.0, "start": "noise"},
+    "texture": {"content_weight": 0.0, "style_weight": 1.0, "start": "noise", "style_loss": "gram"},
     "reconstruct": {
         "content_weight": 1.0,
         "style_weight": 0.0,
@@ -354,6 +360,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "content_layers": {"conv5_2": 1.0},
         "style_layers": "all",
         "layer_weighting": "geometric",
+        "style_loss": "gram",
     },
     "gatys-2015": {**_GATYS, "start": "noise"},
     "gatys-2016": {**_GATYS, "style_size": "content"},

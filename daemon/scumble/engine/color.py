@@ -139,7 +139,7 @@ def match_histogram(
 ) -> Tensor:
     """The style's colours moved to the content's distribution of colours, not only its mean and covariance.
 
-    Iterated distribution transfer (*Grading*, section 3): along three orthogonal axes at a time, each value goes to
+    Iterated distribution transfer (*Grading*): along three orthogonal axes at a time, each value goes to
     the content's value of the same rank; first in `rotations` frames spread evenly over all rotations, then along R, G
     and B, so that each channel's distribution is the content's at the end and no value leaves the content's range.
     Distributions are estimated from at most 65,536 pixels of weight above 0, the style's blurred by one `LEVEL`, so
@@ -206,7 +206,7 @@ def _cholesky_root(covariance: Tensor, floor: float) -> Tensor:
 
 
 def _rotations(count: int) -> list[Array]:
-    """Rotation matrices spread evenly: Alexa 2022, "Super-Fibonacci Spirals", algorithm 1."""
+    """Rotation matrices spread evenly: Alexa 2022, "Super-Fibonacci Spirals"."""
     phi, psi = math.sqrt(2), 1.533751168755204288118041
     rotations = []
     for index in range(count):

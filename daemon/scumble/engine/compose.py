@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from scumble.engine.canvas import Canvas
+from scumble.engine.color import match_palette
 from scumble.engine.features import Profile
 from scumble.engine.frame import Frame
 from scumble.engine.job import BoundStyle, Job
 from scumble.engine.losses import content_loss, geometric_weights, style_loss, total_variation
+from scumble.engine.neighbours import Candidates, Matched, NeighbourTerm, candidates
 from scumble.engine.objective import Objective, PictureTerms
 from scumble.engine.regions import RegionWeights, flatten, region_weights
 from scumble.engine.resample import pad_to_multiple
@@ -24,12 +26,16 @@ from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm,
 from scumble.engine.tiles import Window, windows
 from scumble.engine.vgg import Network, Trunk, canonical, layer_order
 from scumble.errors import ScumbleError
-from scumble.recipe import LayerWeighting, Optimizer, Recipe, Scaling
+from scumble.recipe import LayerWeighting, Optimizer, Recipe, Scaling, StyleLoss
 
 Matrices = dict[Statistic, Tensor]
 
 _LEAST_DISTANCE = 1e-3  # of the style's own size: a style equal to the content must not be divided by zero
 _RANGE_WEIGHT = 10.0
+_VOTE_WEIGHT = 50.0  # a vote of one makes a tenth of the colour range weigh half as much as a whole style
+FINE_GRID, COARSE_GRID = 2, 4
+"""Neighbours are looked for on a grid of so many px: the fine one up to `FINE_GRID_PX` pixels."""
+FINE_GRID_PX = 256 * 256
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,13 @@ class Weighting:
     style: float
     tv: float
     frame: float
+    neighbours: tuple[str, ...]
+    content_share: float
 
     @property
     def taps(self) -> tuple[str, ...]:
         """The layers that must be read."""
-        style = [tap for statistic in self.style_layers for tap in statistic.taps] if self.style else []
+        style = [*self.neighbours, *(tap for statistic in self.style_layers for tap in statistic.taps)] if self.style else []
         content = list(self.content_layers) if self.content else []
         return tuple(dict.fromkeys([*content, *style])) or tuple(self.content_layers)
 
@@ -66,9 +74,15 @@ def weighting(recipe: Recipe, suited: Profile, architecture: str) -> Weighting:
         Statistic(tap, _before(tap, convolutions) if recipe.chain else tap, shift): weight for tap, weight in style.items()
     }
     balance = suited.content_at_60 * 10 ** ((60 - recipe.strength) / 20)
+    neighbours: tuple[str, ...] = ()
+    if (recipe.style_loss or suited.style_loss) is StyleLoss.NEIGHBOURS:
+        neighbours = tuple(style) if recipe.style_layers else suited.neighbour_layers
+        statistics = {}
     return Weighting(
         content_layers=content,
         style_layers=statistics,
+        neighbours=neighbours,
+        content_share=1 / (1 + 10 ** ((recipe.strength - 60) / 50)),
         content=balance if recipe.content_weight is None else recipe.content_weight,
         style=1.0 if recipe.style_weight is None else recipe.style_weight,
         tv=suited.tv_weight if recipe.tv_weight is None else recipe.tv_weight,
@@ -98,6 +112,7 @@ class Easel:
     trunk_key: str
     frame: Frame | None
     kept: Kept[Matrices]
+    kept_candidates: Kept[Candidates]
 
     @property
     def networks(self) -> list[Network]:
@@ -131,13 +146,13 @@ class Composer:
 
     def compose(self, canvas: Canvas) -> Objective:
         """The objective of a canvas; style targets that are kept are not computed again."""
-        seen = canvas.see(canvas.content)
-        height, width = seen.shape[2:]
-        picture_windows = windows(height, width, self.tile_px, self.easel.halo, self.easel.grid)
         styles = [
             [self._style_picture(style, canvas, mask) for style in region.styles]
             for region, mask in zip(self.job.regions, canvas.regions, strict=True)
         ]
+        seen = canvas.see(self._guide(canvas, styles) if self.weights.neighbours else canvas.content)
+        height, width = seen.shape[2:]
+        picture_windows = windows(height, width, self.tile_px, self.easel.halo, self.easel.grid)
         networks = [(network, self._terms(network, canvas, seen, picture_windows, styles)) for network in self.easel.networks]
         return Objective(networks, picture_windows, canvas.see, self._picture_terms(canvas), canvas.active)
 
@@ -163,7 +178,61 @@ class Composer:
         if wanted:
             matrices = [[self._target(network, picture, wanted) for picture in pictures] for pictures in styles]
             terms += self._style_terms(wanted, strength, regions, found.statistics, matrices)
+        if is_trunk and self.weights.neighbours and strength:
+            terms.append(self._neighbour_term(network, canvas, seen, picture_windows, styles))
         return terms
+
+    def _neighbour_term(
+        self,
+        network: Network,
+        canvas: Canvas,
+        seen: Tensor,
+        picture_windows: Sequence[Window],
+        styles: Sequence[Sequence[StylePicture]],
+    ) -> Term:
+        taps = self.weights.neighbours
+        stride = FINE_GRID if seen.shape[2] * seen.shape[3] <= FINE_GRID_PX else COARSE_GRID
+        regions = [region_weights(canvas.pad_mask(mask), ["grid"], {"grid": stride}, {"grid": 0.0}) for mask in canvas.regions]
+        shares = self._region_shares(regions)
+        matched = []
+        for bound, region, share, pictures in zip(self.job.regions, regions, shares, styles, strict=True):
+            total = max(1.0, sum(style.style.weight for style in bound.styles))
+            for style, picture in zip(bound.styles, pictures, strict=True):
+                weight = self.weights.style * share * style.style.weight / total
+                found = self._candidates(network, picture, taps, stride)
+                matched.append(Matched(region, found, weight, self.weights.content_share))
+        term = NeighbourTerm(network, taps, stride, "grid", matched)
+        prepared = network.prepare(seen)
+        with torch.no_grad():
+            for window in picture_windows:
+                term.guide(network.forward(window.crop(prepared)), window)
+        return term
+
+    def _candidates(self, network: Network, picture: StylePicture, taps: tuple[str, ...], stride: int) -> Candidates:
+        def compute() -> Candidates:
+            padded, mask, around = self._padded(picture)
+            return candidates(network, padded, mask, taps, stride, around)
+
+        return self.easel.kept_candidates.get((picture.digest, self.easel.key(network), taps, stride), compute)
+
+    def _padded(self, picture: StylePicture) -> tuple[Tensor, Tensor, list[Window]]:
+        grid = self.easel.grid
+        padded = pad_to_multiple(picture.rgb, grid)
+        height, width = padded.shape[2:]
+        margin = (0, width - picture.visible.shape[3], 0, height - picture.visible.shape[2])
+        mask = torch.nn.functional.pad(picture.visible, margin)
+        return padded, mask, windows(height, width, self.tile_px, self.easel.halo, grid)
+
+    def _guide(self, canvas: Canvas, styles: Sequence[Sequence[StylePicture]]) -> Tensor:
+        """The content in its styles' colours: what is dark in it is to look for what is dark in them."""
+        guide = canvas.content
+        mass = torch.stack(canvas.regions).sum(0).clamp(min=1)
+        for region, mask, pictures in zip(self.job.regions, canvas.regions, styles, strict=True):
+            total = sum(style.style.weight for style in region.styles)
+            for style, picture in zip(region.styles, pictures, strict=True):
+                moved = match_palette(canvas.content, picture.rgb, mask, picture.visible).clamp(0, 1)
+                guide = guide + mask / mass * (style.style.weight / total) * (moved - canvas.content)
+        return guide
 
     def _region(self, network: Network, mask: Tensor) -> RegionWeights:
         return region_weights(mask, network.taps, network.stride, network.radius)
@@ -243,14 +312,8 @@ class Composer:
         key = (picture.digest, self.easel.key(network), tuple(wanted))
 
         def compute() -> Matrices:
-            grid = self.easel.grid
-            padded = pad_to_multiple(picture.rgb, grid)
-            height, width = padded.shape[2:]
-            mask = torch.nn.functional.pad(
-                picture.visible, (0, width - picture.visible.shape[3], 0, height - picture.visible.shape[2])
-            )
+            padded, mask, around = self._padded(picture)
             region = region_weights(mask, network.taps, network.stride, network.radius, erosion=0)
-            around = windows(height, width, self.tile_px, self.easel.halo, grid)
             return survey(network, padded, around, [region], wanted).statistics[0]
 
         return self.easel.kept.get(key, compute)
@@ -267,6 +330,7 @@ class Composer:
             tv_weight=tv,
             tv_exponent=recipe.tv_exponent,
             tv_mask=canvas.active,
+            vote_weight=_VOTE_WEIGHT * recipe.vote_weight,
             range_weight=_RANGE_WEIGHT / mass if steered and mass else 0.0,
             low=canvas.low,
             high=canvas.high,

@@ -11,17 +11,20 @@ from pathlib import Path
 from scumble.engine import weights as store
 from scumble.engine.weights import ARCHITECTURES, Weights
 from scumble.errors import ScumbleError
+from scumble.recipe import StyleLoss
 
-EMBEDDED = "seeded-vgg19"
+EMBEDDED = "seeded-vgg19-lite"
 """What `embedded` means."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What suits a kind of features: layers with weights, the colour frame's scales, and the everyday weights."""
+    """What suits a kind of features: layers with weights, the style loss, the colour frame's scales, and the everyday weights."""
 
     content_layers: Mapping[str, float]
     style_layers: Mapping[str, float]
+    style_loss: StyleLoss
+    neighbour_layers: tuple[str, ...]
     frame_scales: tuple[int, ...]
     frame_weight: float
     content_at_60: float
@@ -31,6 +34,8 @@ class Profile:
 TRAINED = Profile(
     content_layers={"conv4_2": 1.0},
     style_layers={"conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2},
+    style_loss=StyleLoss.GRAM,
+    neighbour_layers=("conv1_2", "conv2_2", "conv3_2", "conv3_4", "conv4_2"),
     frame_scales=(1, 2, 4),
     frame_weight=0.0,
     content_at_60=0.3,
@@ -39,6 +44,8 @@ TRAINED = Profile(
 SEEDED = Profile(
     content_layers={"conv3_2": 1.0},
     style_layers={"conv1_1": 0.25, "conv2_1": 0.25, "conv3_1": 0.25, "conv4_1": 0.25},
+    style_loss=StyleLoss.NEIGHBOURS,
+    neighbour_layers=("conv1_1", "conv2_1", "conv3_1", "conv4_1"),
     # the first 54 filters of conv1_1 are the frame at scale 1
     frame_scales=(2, 4),
     frame_weight=0.5,

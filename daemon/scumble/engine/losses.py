@@ -5,6 +5,7 @@ N = channels, M = positions. Weights over positions have shape (positions,) and 
 """
 
 import torch
+import torch.nn.functional as nnf
 from torch import Tensor
 
 from scumble.recipe import ContentForm
@@ -51,16 +52,6 @@ def correlation(F: Tensor, H: Tensor, weight: Tensor | None = None) -> Tensor:
     return total + (left[whole:].T @ H[whole:]).float() if whole < len(F) else total
 
 
-def correlation_pull(F: Tensor, H: Tensor, D: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The adjoint of `correlation`: gradients with respect to F and H, given D = dL/dC."""
-    D = D.to(F.dtype)
-    toward_f, toward_h = H @ D.T, F @ D
-    if weight is None:
-        return toward_f, toward_h
-    scale = weight[:, None].to(F.dtype)
-    return toward_f * scale, toward_h * scale
-
-
 def style_loss(G: Tensor, A: Tensor) -> Tensor:
     """E = Σ (G − A)² / (4 N_F N_H), Gatys et al. 2015, equation 4.
 
@@ -74,13 +65,14 @@ def total_variation(x: Tensor, exponent: float = 1.25, weight: Tensor | None = N
     """Σ w ((x_{i+1,j} − x_{i,j})² + (x_{i,j+1} − x_{i,j})²)^e over a picture (1, channels, height, width).
 
     e = ½ is the classic form (Rudin et al. 1992, with a small floor so that the root has a slope at zero), e = 1 the
-    plain squares, e = 1.25 common practice. The last row and column have no neighbour and are left out.
-    `weight` is (1, 1, height, width).
+    plain squares, e = 1.25 common practice. A neighbour beyond the edge differs by nothing; leaving out the last row and
+    column instead would let noise settle there. `weight` is (1, 1, height, width).
     """
-    here = x[..., :-1, :-1]
-    squares = (x[..., 1:, :-1] - here).square() + (x[..., :-1, 1:] - here).square()
+    below = nnf.pad(x[..., 1:, :] - x[..., :-1, :], (0, 0, 0, 1))
+    right = nnf.pad(x[..., :, 1:] - x[..., :, :-1], (0, 1, 0, 0))
+    squares = below.square() + right.square()
     terms = squares if exponent == 1 else (squares + 1e-12).pow(exponent)
-    return (terms if weight is None else terms * weight[..., :-1, :-1]).sum()
+    return (terms if weight is None else terms * weight).sum()
 
 
 def range_penalty(x: Tensor, low: Tensor | float = 0.0, high: Tensor | float = 1.0) -> Tensor:

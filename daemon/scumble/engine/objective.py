@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from scumble.engine.losses import range_penalty, total_variation
+from scumble.engine.neighbours import NeighbourTerm
 from scumble.engine.terms import Term
 from scumble.engine.tiles import Window
 from scumble.engine.vgg import Maps, Network
@@ -24,11 +25,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class PictureTerms:
-    """What is asked of the picture itself: total variation, and colours that can be shown (for L-BFGS)."""
+    """What is asked of the picture itself: total variation, votes of patches, and colours that can be shown (for L-BFGS)."""
 
     tv_weight: float = 0.0
     tv_exponent: float = 1.25
     tv_mask: Tensor | None = None
+    vote_weight: float = 0.0
     range_weight: float = 0.0
     low: Tensor | float = 0.0
     high: Tensor | float = 1.0
@@ -54,6 +56,30 @@ class Objective:
         self._view = view
         self._picture_terms = picture_terms
         self._active = active
+        self._votes: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def matches(self) -> bool:
+        """Whether `match` has anything to do."""
+        return any(isinstance(term, NeighbourTerm) for _, terms in self._networks for term in terms)
+
+    @torch.no_grad()
+    def match(self, x: Tensor, *, by_content_alone: bool) -> Tensor:
+        """Match every position of `x` with its style anew; returns `x` moved to what the matched patches vote for."""
+        seen = self._view(x)
+        for network, terms in self._networks:
+            for term in terms:
+                if isinstance(term, NeighbourTerm):
+                    prepared = network.prepare(seen)
+                    for window in self._windows:
+                        term.match(network.forward(window.crop(prepared)), window, by_content_alone=by_content_alone)
+                    self._votes = term.votes(*seen.shape[2:], self._windows)
+        if self._votes is None or not self._picture_terms.vote_weight:
+            return x
+        height, width = x.shape[2:]
+        colours, mass = (votes[..., :height, :width] for votes in self._votes)
+        moved = torch.where(mass > 0, colours, x)
+        return moved if self._active is None else x + self._active * (moved - x)
 
     def evaluate(self, x: Tensor) -> Evaluation:
         """Losses and gradient at `x`, float32."""
@@ -63,7 +89,7 @@ class Objective:
         for network, terms in self._networks:
             prepared = network.prepare(seen)
             prepared.backward(self._through(network, terms, prepared.detach(), parts), retain_graph=True)
-        self._add_picture_terms(x, parts)
+        self._add_picture_terms(x, seen, parts)
         gradient = torch.zeros_like(x) if x.grad is None else x.grad
         if self._active is not None:
             gradient = gradient * self._active
@@ -94,13 +120,17 @@ class Objective:
 
         return network.backward(maps, add_gradient)
 
-    def _add_picture_terms(self, x: Tensor, parts: dict[str, float]) -> None:
+    def _add_picture_terms(self, x: Tensor, seen: Tensor, parts: dict[str, float]) -> None:
         asked = self._picture_terms
         losses: dict[str, Tensor] = {}
         if asked.tv_weight:
             losses["tv"] = asked.tv_weight * total_variation(x, asked.tv_exponent, asked.tv_mask)
         if asked.range_weight:
             losses["range"] = asked.range_weight * range_penalty(x, asked.low, asked.high)
+        if self._votes is not None and asked.vote_weight:
+            colours, mass = self._votes
+            voted = (mass > 0).float()
+            losses["style"] = asked.vote_weight * (voted * (seen - colours).square()).sum() / (3 * voted.sum())
         for name, loss in losses.items():
             loss.backward()
             parts[name] += float(loss.detach())

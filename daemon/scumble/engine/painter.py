@@ -20,6 +20,7 @@ from scumble.engine.features import Profile, profile, resolve
 from scumble.engine.frame import Frame
 from scumble.engine.job import Job, bind
 from scumble.engine.machine import device_of, dtype_of, held_pages
+from scumble.engine.neighbours import Candidates
 from scumble.engine.objective import Evaluation
 from scumble.engine.resample import resize
 from scumble.engine.schedule import Box, Plan, available_bytes, bounds, footprint, plan
@@ -88,6 +89,7 @@ class Painter:
         self._weights: dict[tuple[str, bool, str], Weights] = {}
         self._trunks: OrderedDict[str, Trunk] = OrderedDict()
         self.targets: Kept[Matrices] = Kept(bytes_of)
+        self.candidates: Kept[Candidates] = Kept(lambda found: found.bytes)
 
     def paint(
         self, content: Picture, recipe: Recipe, pictures: Mapping[str, Picture], on_step: OnStep | None = None
@@ -175,7 +177,7 @@ class Painter:
                 self._trunks.popitem(last=False)
         self._trunks.move_to_end(key)
         frame = Frame(suited.frame_scales, device=self.device, dtype=dtype) if asked.frame and asked.style else None
-        return Easel(self._trunks[key], key, frame, self.targets)
+        return Easel(self._trunks[key], key, frame, self.targets, self.candidates)
 
     def _first_style(self, job: Job) -> Tensor | None:
         if job.recipe.start is not Start.STYLE or not job.regions[0].styles:
@@ -212,6 +214,8 @@ class _Run:
         descent = optimize.make(recipe.optimizer, recipe.learning_rate, canvas.low, canvas.high)
         for iteration in range(level.iterations):
             began = time.perf_counter()
+            if objective.matches and iteration in _rounds(level.iterations, recipe.matchings):
+                x = objective.match(x, by_content_alone=index == 0 and iteration == 0)
             evaluation = objective.evaluate(x)
             x = descent.step(x, evaluation.total, evaluation.gradient, iteration / level.iterations)
             self._tell(x, canvas, evaluation, index, time.perf_counter() - began)
@@ -243,6 +247,11 @@ class _Run:
         )
         if self._on_step(step):
             self.stopped = True
+
+
+def _rounds(iterations: int, count: int) -> set[int]:
+    """The iterations before which neighbours are looked for: evenly spread, the first included."""
+    return {iterations * each // count for each in range(count)}
 
 
 def _preview(canvas: Canvas, x: Tensor) -> np.ndarray:

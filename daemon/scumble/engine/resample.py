@@ -62,7 +62,7 @@ def shrink_mask(mask: Tensor, height: int, width: int) -> Tensor:
 def fill_transparent(rgb: Tensor, alpha: Tensor) -> Tensor:
     """The picture (1, 3, height, width) with what is not visible replaced by an extension of what is.
 
-    Push and pull over a pyramid (Gortler et al. 1996, "The Lumigraph", section 3.4.1): averages of what is known fill
+    Push and pull over a pyramid (Gortler et al. 1996, "The Lumigraph"): averages of what is known fill
     the unknown around it, the wider the further away. Visible pixels come back bit for bit; where none is visible, the
     picture becomes a middle gray.
     """

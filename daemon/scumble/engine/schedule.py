@@ -20,7 +20,7 @@ WORKING_SIZE = {Quality.DRAFT: 384, Quality.NORMAL: 512, Quality.FINE: 1024}
 """The longest side of the painted part, where the recipe names no size."""
 ITERATIONS = {Quality.DRAFT: (40, 25, 15), Quality.NORMAL: (80, 50, 30), Quality.FINE: (150, 90, 50, 30)}
 """Iterations from the coarsest level to the finest; of fewer levels, the last ones."""
-COARSEST = 128
+COARSEST = 64
 """No level's longest side is smaller, unless the picture is."""
 LEAST_BOX = 256
 """A selection smaller than this is seen with surroundings up to it, in px of the working size."""

@@ -1,0 +1,104 @@
+"""The demo: what Scumble does, in one command and without any download, on pictures that it draws itself."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from scumble import console
+from scumble.drawn import PAINTINGS, painting, scene
+from scumble.engine.painter import Painter
+from scumble.errors import ScumbleError
+from scumble.options import Request, put, signed, write_json
+from scumble.picture import Picture, load, save
+from scumble.recipe import Recipe
+from scumble.sheet import FAINT, GAP, INK, LINE, MARGIN, PAPER, Tile, as_picture, face, fitted, scaled, shelf
+
+SHOWN = {"sky": "night", "water": "dabs"}
+"""Which region of the scene is painted after which painting."""
+_STYLE_SIZE = 384
+_RESULT_WIDTH = 760  # px on the contact sheet, at least
+
+
+def run(folder: Path, size: int, quality: str, changes: Sequence[str] = ()) -> None:
+    """Draw, paint, and leave everything in `folder`: pictures, masks, the recipe, the result and a contact sheet.
+
+    `size` is the width of the scene in px; `changes` are further fields of the recipe, as `--set` takes them.
+    """
+    began = console.now()
+    data = _recipe(size, quality)
+    for change in changes:
+        name, _, value = change.partition("=")
+        put(data, name, value)
+    recipe = Recipe.parse(data)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScumbleError("cannot-write", f"{folder} cannot be made: {error.strerror or error}.") from error
+    console.say("Drawing the scene and six paintings.")
+    _draw(folder, size)
+    write_json(folder / "recipe.json", recipe.as_dict())
+    # read back, so that the recipe repeats the result to the bit
+    content, pictures = load(folder / "scene.png"), Request({}, folder).pictures(recipe)
+    painter = Painter()
+    console.announce(painter, content, recipe, pictures)
+    with console.Watch() as watch:
+        watch.begin()
+        painted = painter.paint(content, recipe, pictures, watch.on_step)
+    save(signed(painted, "scene.png"), folder / "result.png")
+    save(as_picture(_sheet(folder, painted.picture)), folder / "contact_sheet.png")
+    console.conclude(painted, folder / "result.png")
+    console.say(f"All is in {folder}, after {console.now() - began:.0f} s; look at contact_sheet.png first.")
+    console.say(f"The same again: scumble paint {folder / 'scene.png'} --recipe {folder / 'recipe.json'}")
+
+
+def _recipe(size: int, quality: str) -> dict[str, Any]:
+    return {
+        "styles": [{"picture": f"{style}.png", "region": region} for region, style in SHOWN.items()],
+        "regions": [{"name": region, "mask": f"mask_{region}.png"} for region in SHOWN],
+        "quality": quality,
+        "size": size,
+    }
+
+
+def _draw(folder: Path, size: int) -> None:
+    drawn = scene(size, max(32, round(size * 0.7)))
+    save(Picture.from_rgb(drawn.rgb), folder / "scene.png")
+    for name in SHOWN:
+        gray = np.rint(drawn.masks[name][..., None] * 255).astype(np.uint8)
+        save(Picture(gray), folder / f"mask_{name}.png")
+    side = max(32, min(size, _STYLE_SIZE))
+    for name in PAINTINGS:
+        save(Picture.from_rgb(painting(name, side, side)), folder / f"{name}.png")
+
+
+def _sheet(folder: Path, result: Picture) -> Image.Image:
+    """The scene and its masks on the left, the result beside them as high as both, the six paintings below."""
+    width = max(result.width, _RESULT_WIDTH)
+    height = round(width * result.height / result.width)
+    # beside the result: the scene, and below it two masks, each with its label
+    ratio = result.height / result.width
+    side = round((height - LINE - GAP + ratio * GAP / 2) / (1.5 * ratio))
+    full = 2 * MARGIN + side + GAP + width
+    styles = (full - 2 * MARGIN - (len(PAINTINGS) - 1) * GAP) // len(PAINTINGS)
+    top = MARGIN + 44
+    low = top + height + LINE + GAP + 10
+    paper = Image.new("RGB", (full, low + styles + LINE + MARGIN), PAPER)
+    pen = ImageDraw.Draw(paper)
+    pen.text((MARGIN, MARGIN - 6), "Scumble", font=face(28), fill=INK)
+    words = "the sky after one painting, the water after another, the land as it was"
+    pen.text((full - MARGIN, MARGIN + 4), words, font=face(15), fill=FAINT, anchor="ra")
+
+    def image(name: str) -> Image.Image:
+        return fitted(load(folder / f"{name}.png"), 4096, 4096)
+
+    upper = round(side * ratio)
+    shelf(paper, [Tile("scene", image("scene"))], (MARGIN, top), upper)
+    masks = [Tile(f"{region}: {style}", image(f"mask_{region}")) for region, style in SHOWN.items()]
+    shelf(paper, masks, (MARGIN, top + upper + LINE + GAP), height - upper - LINE - GAP)
+    paper.paste(scaled(fitted(result, 4096, 4096), width, height), (MARGIN + side + GAP, top))
+    pen.text((MARGIN + side + GAP, top + height + 4), "result", font=face(13), fill=INK)
+    shelf(paper, [Tile(name, image(name)) for name in PAINTINGS], (MARGIN, low), styles)
+    return paper

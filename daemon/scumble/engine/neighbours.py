@@ -1,0 +1,318 @@
+"""The second style loss: every position of the picture towards its nearest neighbour in the style.
+
+A **hypercolumn** is what several layers say about one position, brought to one **grid** and joined; each layer is
+centred and scaled by the style's own mean and deviation there. **Matching** gives every position of the picture, blended
+with the content's own hypercolumn so that the content stands, the style's most similar one (cosine), which is its
+target until the next matching. The matched places also **vote**: each lays the style's own patch over its position, and
+where patches overlap their mean is the colour that the pixels are drawn to, so that strokes land whole.
+
+Sources: Kolkin et al. 2022, "Neural Neighbor Style Transfer" (matching, the cosine loss); Li & Wand 2016 (patches);
+Kwatra et al. 2005, "Texture Optimization for Example-based Synthesis" (votes).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
+
+from scumble.engine.regions import RegionWeights, Rows, zeros_like_map
+from scumble.engine.tiles import Window
+from scumble.engine.vgg import Maps, Network
+
+SEARCH_DIMENSIONS = 48
+"""Hypercolumns are compared in so many principal components of the style's."""
+MOST_CANDIDATES = 2**17
+"""A larger style offers a regular sample of its positions, so that a search costs the same for every size."""
+COHERENCE = 0.1
+"""What a match gains in cosine for each of its four neighbours that comes from beside it in the style."""
+SWEEPS = 8
+PATCH = 4
+"""The side of a voting patch, in positions of the grid."""
+_CHUNK = 2048
+
+
+def grid_map(maps: Maps, taps: Sequence[str], stride: int, strides: Mapping[str, int]) -> list[Tensor]:
+    """The taps' maps brought to a grid of `stride` px, each (1, channels, height, width), float32; differentiable."""
+    found = []
+    for tap in taps:
+        features = maps[tap].float()
+        if strides[tap] < stride:
+            features = nnf.avg_pool2d(features, stride // strides[tap])
+        elif strides[tap] > stride:
+            features = nnf.interpolate(features, scale_factor=strides[tap] // stride, mode="bilinear", align_corners=False)
+        found.append(features)
+    return found
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """A style's hypercolumns: what can be matched.
+
+    `vectors` (n, channels) are centred, scaled and of length one; `places` (n,) their positions in the grid of the
+    picture `rgb` (1, 3, height, width), which holds the style and its mirror image side by side; `at` (positions,) finds
+    the candidate of a place, -1 where there is none.
+    """
+
+    vectors: Tensor
+    places: Tensor
+    rgb: Tensor
+    stride: int
+    means: tuple[Tensor, ...]
+    scales: tuple[float, ...]
+    basis: Tensor
+    projected: Tensor
+    at: Tensor
+
+    @property
+    def bytes(self) -> int:
+        """The memory it holds."""
+        held = (self.vectors, self.places, self.rgb, self.basis, self.projected)
+        return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
+    def standard(self, columns: Sequence[Tensor]) -> Tensor:
+        """Raw rows of every layer, (rows, channels of the layer) → (rows, channels) centred and scaled by this style."""
+        return _standard(columns, self.means, self.scales)
+
+    def match(self, queries: Tensor, index: Tensor, height: int, width: int) -> Tensor:
+        """The most similar candidate of each query, (rows,), by cosine within the leading components.
+
+        `queries` (rows, channels) stand at `index` (rows,) of a grid of `height` × `width`. Equals are many where the
+        picture is even; a match that goes on where its neighbour's left off is preferred, so that strokes stay whole
+        (after Ashikhmin 2001, "Synthesizing natural textures").
+        """
+        queries = nnf.normalize(queries @ self.basis, dim=1)
+        search = queries.to(self.projected.dtype)
+        found = torch.cat([(part @ self.projected.T).argmax(1) for part in search.split(_CHUNK)])
+        field = torch.full((height * width,), -1, dtype=torch.long, device=queries.device)
+        field[index] = found
+        directions = torch.zeros(height * width, queries.shape[1], device=queries.device)
+        directions[index] = queries
+        field = field.view(height, width)
+        for _ in range(SWEEPS):
+            field = self._sweep(field, directions)
+        return field.flatten()[index]
+
+    def _sweep(self, field: Tensor, directions: Tensor) -> Tensor:
+        """Every position chooses among its own match and what its four neighbours' matches go on to."""
+        across = self.rgb.shape[3] // self.stride
+        places = self.places[field.clamp(min=0)]
+        options, offers = [field], [torch.where(field >= 0, places - self._own(field), -1)]
+        for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+            place = _shift(torch.where(field >= 0, places, -1), dy, dx)
+            x, y = place % across + dx, place // across + dy
+            half = across // 2
+            inside = (place >= 0) & (field >= 0) & (y >= 0) & (y < self.rgb.shape[2] // self.stride)
+            inside &= (x >= 0) & (x < across) & (x // half == (place % across) // half)
+            option = torch.where(inside, self.at[(y * across + x).clamp(0, len(self.at) - 1)], -1)
+            options.append(option)
+            offers.append(torch.where(option >= 0, self.places[option.clamp(min=0)] - self._own(field), -(2**40)))
+        chosen = torch.stack(options)
+        offset = torch.stack(offers)
+        scores = []
+        for k in range(5):
+            similar = (directions * self.projected[chosen[k].clamp(min=0).flatten()].float()).sum(1).view_as(field)
+            agreeing = sum((offset[j] == offset[k]).float() for j in range(1, 5))
+            scores.append(torch.where(chosen[k] >= 0, similar + COHERENCE * agreeing, -9.0))
+        best = torch.stack(scores).argmax(0)
+        return chosen.gather(0, best[None])[0]
+
+    def _own(self, field: Tensor) -> Tensor:
+        """Each position's own place, numbered as in the style's grid, so that going on alike means an equal difference."""
+        height, width = field.shape
+        across = self.rgb.shape[3] // self.stride
+        y = torch.arange(height, device=field.device)[:, None]
+        return y * across + torch.arange(width, device=field.device)[None]
+
+
+def _shift(field: Tensor, dy: int, dx: int) -> Tensor:
+    """What stands at (y − dy, x − dx), −1 beyond the edge."""
+    moved = torch.full_like(field, -1)
+    height, width = field.shape
+    moved[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)] = field[
+        max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)
+    ]
+    return moved
+
+
+@torch.no_grad()
+def candidates(
+    network: Network, rgb: Tensor, visible: Tensor, taps: Sequence[str], stride: int, windows: Sequence[Window]
+) -> Candidates:
+    """Everything a style offers. `rgb` (1, 3, height, width) and `visible` (1, 1, …) have sides on the network's grid."""
+    halves = [_columns(network, half, taps, stride, windows) for half in (rgb, rgb.flip(3))]
+    layers = [torch.cat(pair, 1).flatten(0, 1) for pair in zip(*halves, strict=True)]
+    both = torch.cat([visible, visible.flip(3)], 3)
+    places = (nnf.avg_pool2d(both, stride).flatten() > 0.99 * float(both.max())).nonzero()[:, 0]
+    if not len(places):
+        places = torch.arange(len(layers[0]), device=rgb.device)
+    places = places[:: -(-len(places) // MOST_CANDIDATES)]
+    rows = [layer[places] for layer in layers]
+    means = tuple(row.mean(0) for row in rows)
+    scales = tuple(1 / max(float((row - mean).square().mean().sqrt()), 1e-6) for row, mean in zip(rows, means, strict=True))
+    vectors = nnf.normalize(_standard(rows, means, scales), dim=1)
+    sample = vectors[:: max(1, len(vectors) // 8192)]
+    _, components = torch.linalg.eigh(sample.T @ sample)
+    basis = components[:, -SEARCH_DIMENSIONS:].contiguous()
+    # the search is most of the work, and a neighbour as near to three digits is as good
+    search = torch.bfloat16 if getattr(network, "dtype", None) is torch.bfloat16 else torch.float32
+    projected = nnf.normalize(vectors @ basis, dim=1).to(search)
+    at = torch.full((len(layers[0]),), -1, dtype=torch.long, device=rgb.device)
+    at[places] = torch.arange(len(places), device=rgb.device)
+    both_rgb = torch.cat([rgb, rgb.flip(3)], 3)
+    return Candidates(vectors, places, both_rgb, stride, means, scales, basis, projected, at)
+
+
+def _columns(network: Network, rgb: Tensor, taps: Sequence[str], stride: int, windows: Sequence[Window]) -> list[Tensor]:
+    """Each layer on the grid, (height, width, channels), of a whole picture."""
+    prepared = network.prepare(rgb)
+    found: list[Tensor] = []
+    for window in windows:
+        layers = grid_map(network.forward(window.crop(prepared)), taps, stride, network.stride)
+        if not found:
+            found = [layer.new_zeros(rgb.shape[2] // stride, rgb.shape[3] // stride, layer.shape[1]) for layer in layers]
+        rows, columns = window.core_of_map(stride)
+        for target, layer in zip(found, layers, strict=True):
+            target[window.core_in_picture(stride)] = layer[0, :, rows, columns].permute(1, 2, 0)
+    return found
+
+
+def _standard(rows: Sequence[Tensor], means: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
+    return torch.cat(
+        [(row - mean) * (scale / row.shape[1] ** 0.5) for row, mean, scale in zip(rows, means, scales, strict=True)], 1
+    )
+
+
+@dataclass
+class Matched:
+    """One style of one region: its candidates, its weight in the loss, and per window the matches of now."""
+
+    region: RegionWeights
+    candidates: Candidates
+    weight: float
+    content_share: float
+    indices: dict[Window, Tensor] = field(default_factory=dict)
+    guides: dict[Window, Tensor] = field(default_factory=dict)
+
+
+class NeighbourTerm:
+    """Σ over regions and styles of weight · mean over rows of (1 − cos(hypercolumn, its match)); Kolkin et al. 2022, 3.1.
+
+    `grid` is the name under which the regions know the grid of `stride` px. `match` must be called before the first use.
+    """
+
+    kind = "style"
+
+    def __init__(self, network: Network, taps: Sequence[str], stride: int, grid: str, matched: Sequence[Matched]) -> None:
+        self.taps = tuple(taps)
+        self._strides = network.stride
+        self._stride = stride
+        self._grid = grid
+        self.matched = [each for each in matched if grid in each.region.maps]
+        self._sum = 0.0
+        self._pulled: tuple[Maps, dict[str, Tensor]] | None = None
+
+    @torch.no_grad()
+    def guide(self, maps: Maps, window: Window) -> None:
+        """Take in the content's maps: the queries lean towards its hypercolumns."""
+        for each, columns, _ in self._rows(maps, window):
+            each.guides[window] = each.candidates.standard(columns).to(each.candidates.projected.dtype)
+
+    @torch.no_grad()
+    def match(self, maps: Maps, window: Window, *, by_content_alone: bool = False) -> None:
+        """Match a window's rows anew."""
+        height, width = (
+            (span.stop - span.start) // self._stride for span in (window.rows, window.columns)
+        )
+        for each, columns, rows in self._rows(maps, window):
+            share = 1.0 if by_content_alone else each.content_share
+            guide = each.guides[window].float()
+            query = guide if share == 1 else share * guide + (1 - share) * each.candidates.standard(columns)
+            index = torch.arange(height * width, device=query.device) if rows.index is None else rows.index
+            each.indices[window] = each.candidates.match(query, index, height, width)
+
+    def observe(self, maps: Maps, window: Window) -> None:
+        with torch.no_grad():
+            loss = self._loss(maps, window)
+        self._sum += float(loss) if loss is not None else 0.0
+
+    def solve(self) -> float:
+        total, self._sum = self._sum, 0.0
+        self._pulled = None
+        return total
+
+    def add_gradient(self, tap: str, maps: Maps, window: Window, g: Tensor | None) -> Tensor | None:
+        if tap not in self.taps:
+            return g
+        if self._pulled is None or self._pulled[0] is not maps:
+            self._pulled = (maps, self._pull(maps, window))
+        slope = self._pulled[1].pop(tap, None)
+        if slope is None:
+            return g
+        g = zeros_like_map(maps[tap]) if g is None else g
+        return g.add_(slope.to(g.dtype))
+
+    def _pull(self, maps: Maps, window: Window) -> dict[str, Tensor]:
+        leaves = {tap: maps[tap].detach().requires_grad_() for tap in self.taps}
+        with torch.enable_grad():
+            loss = self._loss(leaves, window)
+        if loss is None:
+            return {}
+        return dict(zip(self.taps, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+
+    def _loss(self, maps: Maps, window: Window) -> Tensor | None:
+        losses = []
+        for each, columns, rows in self._rows(maps, window):
+            target = each.candidates.vectors[each.indices[window]]
+            away = 1 - nnf.cosine_similarity(each.candidates.standard(columns), target, dim=1)
+            away = away.sum() if rows.weight is None else (away * rows.weight).sum()
+            losses.append(each.weight / each.region.mass[self._grid] * away)
+        return torch.stack(losses).sum() if losses else None
+
+    def _rows(self, maps: Maps, window: Window) -> list[tuple[Matched, list[Tensor], Rows]]:
+        layers = [layer.permute(0, 2, 3, 1).reshape(-1, layer.shape[1]) for layer in grid_map(maps, self.taps, self._stride, self._strides)]
+        found = []
+        for each in self.matched:
+            rows = each.region.rows(self._grid, window)
+            if rows is not None:
+                found.append((each, [rows.of(layer) for layer in layers], rows))
+        return found
+
+    @torch.no_grad()
+    def votes(self, height: int, width: int, windows: Sequence[Window]) -> tuple[Tensor, Tensor]:
+        """The colours that the matched patches vote for, (1, 3, height, width), and the votes' mass (1, 1, height, width)."""
+        device = self.matched[0].candidates.rgb.device
+        margin = (PATCH - 1) * self._stride // 2
+        colours = torch.zeros(1, 3, height + 2 * margin, width + 2 * margin, device=device)
+        mass = torch.zeros(1, 1, *colours.shape[2:], device=device)
+        for each in self.matched:
+            for window in windows:
+                if window in each.indices:
+                    _vote(each, window, self._grid, colours, mass)
+        inner = (slice(None), slice(None), slice(margin, margin + height), slice(margin, margin + width))
+        return (colours / mass.clamp(min=1e-6))[inner], mass[inner]
+
+
+def _vote(each: Matched, window: Window, grid: str, colours: Tensor, mass: Tensor) -> None:
+    source = each.candidates
+    stride, side = source.stride, PATCH * source.stride
+    margin = (PATCH - 1) * stride // 2
+    rows = each.region.rows(grid, window)
+    assert rows is not None
+    padded = nnf.pad(source.rgb, (margin,) * 4, mode="replicate")
+    across = source.rgb.shape[3] // stride
+    place = source.places[each.indices[window]]
+    from_y, from_x = place // across * stride, place % across * stride
+    columns = (window.columns.stop - window.columns.start) // stride
+    index = torch.arange(len(place), device=place.device) if rows.index is None else rows.index
+    to_y = index // columns * stride + window.rows.start
+    to_x = index % columns * stride + window.columns.start
+    bell = torch.hann_window(side + 2, periodic=False, device=place.device)[1:-1]
+    weight = each.weight if rows.weight is None else each.weight * rows.weight
+    for dy in range(side):
+        for dx in range(side):
+            share = bell[dy] * bell[dx] * weight
+            pixels = padded[0, :, from_y + dy, from_x + dx]
+            colours[0, :, to_y + dy, to_x + dx] += share * pixels
+            mass[0, 0, to_y + dy, to_x + dx] += share

@@ -1,0 +1,217 @@
+"""Tiles: windows that cover the picture exactly, and losses, gradients and statistics equal to those in one piece."""
+
+import pytest
+import torch
+from helpers import narrow, relative, smooth
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scumble.engine.frame import Frame
+from scumble.engine.objective import Objective, PictureTerms
+from scumble.engine.regions import region_weights
+from scumble.engine.resample import pad_to_multiple
+from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm, survey
+from scumble.engine.tiles import windows
+from scumble.engine.vgg import Trunk
+from scumble.recipe import ContentForm
+
+sides = st.integers(1, 12)
+grids = st.sampled_from([1, 4, 16, 32])
+tiles = st.none() | st.integers(1, 200)
+radii = st.floats(0, 90)
+
+
+@given(sides, sides, grids, tiles, radii)
+def test_cores_cover_every_pixel_once(rows, columns, grid, tile, radius):
+    height, width = rows * grid, columns * grid
+    seen = torch.zeros(height, width)
+    for window in windows(height, width, tile, radius, grid):
+        seen[window.core_in_picture(1)] += 1
+    assert (seen == 1).all()
+
+
+@given(sides, sides, grids, tiles, radii)
+def test_windows_hold_their_cores_with_a_halo_up_to_the_border(rows, columns, grid, tile, radius):
+    height, width = rows * grid, columns * grid
+    for window in windows(height, width, tile, radius, grid):
+        for span, length in ((window.rows, height), (window.columns, width)):
+            assert 0 <= span.start <= span.core_start < span.core_stop <= span.stop <= length
+            assert span.start == 0 or span.core_start - span.start >= radius
+            assert span.stop == length or span.stop - span.core_stop >= radius
+
+
+@given(sides, sides, grids, tiles, radii)
+def test_all_edges_lie_on_the_grid(rows, columns, grid, tile, radius):
+    for window in windows(rows * grid, columns * grid, tile, radius, grid):
+        for span in (window.rows, window.columns):
+            assert not any(edge % grid for edge in (span.start, span.stop, span.core_start, span.core_stop))
+
+
+@given(sides, sides, grids, tiles, radii)
+def test_a_window_is_whole_when_it_is_the_only_one(rows, columns, grid, tile, radius):
+    found = windows(rows * grid, columns * grid, tile, radius, grid)
+    assert [window.whole for window in found] == [len(found) == 1] * len(found)
+
+
+@given(sides, sides, tiles, radii)
+def test_the_core_of_a_map_is_the_core_of_the_picture(rows, columns, tile, radius):
+    height, width = rows * 16, columns * 16
+    picture = torch.arange(height * width).view(1, 1, height, width)
+    for window in windows(height, width, tile, radius, 16):
+        part = window.crop(picture)[:, :, ::16, ::16]
+        core = part[(..., *window.core_of_map(16))]
+        assert torch.equal(core, picture[:, :, ::16, ::16][(..., *window.core_in_picture(16))])
+
+
+def test_no_tile_is_one_window():
+    (window,) = windows(64, 96, None, 78)
+    assert window.whole
+    assert (window.rows.stop, window.columns.stop) == (64, 96)
+
+
+def test_sides_off_the_grid_are_refused():
+    with pytest.raises(ValueError, match="70 is no multiple of 16"):
+        windows(70, 96, 32, 10)
+
+
+# ---------------------------------------------------------------------------------------------- the same in one piece
+
+GRID = 8
+HEIGHT, WIDTH = 81, 107
+PADDED = 88, 112
+CHAIN = (
+    Statistic("conv1_1", "conv1_1"),
+    Statistic("conv2_1", "conv1_2", -1.0),
+    Statistic("conv2_2", "conv2_1", 0.5),
+    Statistic("conv3_3", "conv3_2"),
+)
+TAPS = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_2", "conv3_3", "preact4_1", "conv4_1")
+NETWORK = Trunk(narrow("vgg16"), TAPS)
+FRAME = Frame((1, 2))
+
+
+def view(x):
+    return pad_to_multiple(x, GRID)
+
+
+def soft_masks():
+    """Two soft regions that overlap, and leave a corner to nobody."""
+    y, x = torch.meshgrid(*(torch.linspace(-1, 1, side) for side in PADDED), indexing="ij")
+    return [torch.sigmoid(8 * side)[None, None] * (x + y < 1.5) for side in (x + y / 3, -x)]
+
+
+def regions_of(network):
+    return [region_weights(mask, network.taps, network.stride, network.radius) for mask in soft_masks()]
+
+
+def objective(tile):
+    regions = regions_of(NETWORK)
+    halo = max(NETWORK.radius.values())
+    around = windows(*PADDED, tile, halo, GRID)
+    style, content = view(smooth(HEIGHT, WIDTH, seed=50)), view(smooth(HEIGHT, WIDTH, seed=90))
+    targets = survey(NETWORK, style, windows(*PADDED, None, halo, GRID), regions, CHAIN).statistics
+    kept = survey(NETWORK, content, around, [], (), ["conv4_1"]).maps["conv4_1"]
+    terms = [
+        StyleTerm(
+            "style",
+            statistic,
+            [
+                (region, [StyleTarget(targets[0][statistic], 2.0), StyleTarget(targets[1][statistic], 0.5)])
+                for region in regions
+            ],
+        )
+        for statistic in CHAIN
+    ]
+    terms += [
+        ContentTerm("conv4_1", kept, regions[0], form, weight)
+        for form, weight in ((ContentForm.MEAN, 3.0), (ContentForm.HALF_SUM, 0.01))
+    ]
+    of_frame = regions_of(FRAME)
+    in_frame = [
+        StyleTerm("frame", Statistic(tap, tap), [(of_frame[0], [StyleTarget(torch.eye(54), 0.1)])])
+        for tap in FRAME.taps
+    ]
+    asked = PictureTerms(tv_weight=0.01, range_weight=0.1, low=0.2, high=0.8)
+    active = (soft_masks()[0][..., :HEIGHT, :WIDTH] > 0.01).float()
+    return Objective([(NETWORK, terms), (FRAME, in_frame)], around, view, asked, active)
+
+
+@pytest.fixture(scope="module")
+def in_one_piece():
+    return objective(None).evaluate(smooth(HEIGHT, WIDTH))
+
+
+@pytest.mark.parametrize("tile", [8, 24, 40, 96])
+def test_the_loss_in_tiles_equals_the_one_in_one_piece(in_one_piece, tile):
+    found = objective(tile).evaluate(smooth(HEIGHT, WIDTH))
+    assert found.total == pytest.approx(in_one_piece.total, rel=1e-5)
+    assert found.parts == pytest.approx(in_one_piece.parts, rel=1e-5)
+
+
+@pytest.mark.parametrize("tile", [8, 24, 40, 96])
+def test_the_gradient_in_tiles_equals_the_one_in_one_piece(in_one_piece, tile):
+    found = objective(tile).evaluate(smooth(HEIGHT, WIDTH))
+    assert found.gradient.shape == (1, 3, HEIGHT, WIDTH)
+    assert relative(found.gradient, in_one_piece.gradient) < 1e-5
+
+
+def test_a_halo_that_is_too_narrow_would_be_noticed(in_one_piece):
+    whole = objective(24)
+    whole._windows = windows(*PADDED, 24, 0, GRID)
+    assert relative(whole.evaluate(smooth(HEIGHT, WIDTH)).gradient, in_one_piece.gradient) > 1e-3
+
+
+def test_the_total_is_the_sum_of_the_parts(in_one_piece):
+    assert set(in_one_piece.parts) == {"style", "content", "frame", "tv", "range"}
+    assert in_one_piece.total == pytest.approx(sum(in_one_piece.parts.values()), rel=1e-12)
+
+
+def test_the_gradient_is_that_of_the_total():
+    """Along a direction, by central differences."""
+    whole = objective(None)
+    whole._active = None
+    x, way = smooth(HEIGHT, WIDTH), smooth(HEIGHT, WIDTH, seed=7) - 0.5
+    slope = float((whole.evaluate(x).gradient * way).sum())
+    step = 2e-3
+    difference = (whole.evaluate(x + step * way).total - whole.evaluate(x - step * way).total) / (2 * step)
+    assert slope == pytest.approx(difference, rel=1e-2)
+
+
+def test_the_gradient_is_zero_where_the_picture_must_stay(in_one_piece):
+    idle = soft_masks()[0][..., :HEIGHT, :WIDTH] <= 0.01
+    assert idle.any()
+    assert not (in_one_piece.gradient * idle).any()
+    assert (in_one_piece.gradient * ~idle).any()
+
+
+def test_evaluating_twice_is_the_same():
+    whole = objective(24)
+    first, second = (whole.evaluate(smooth(HEIGHT, WIDTH)) for _ in range(2))
+    assert first.parts == second.parts
+    assert torch.equal(first.gradient, second.gradient)
+
+
+def test_an_objective_without_terms_has_no_gradient():
+    idle = Objective([(NETWORK, [])], windows(*PADDED, None, 0, GRID), view, PictureTerms())
+    found = idle.evaluate(smooth(HEIGHT, WIDTH))
+    assert found.total == 0
+    assert not found.gradient.any()
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(1, 11), st.integers(1, 11), st.sampled_from([16, 24, 48]), st.integers(0, 5))
+def test_a_survey_in_tiles_finds_the_same(rows, columns, tile, seed):
+    height, width = rows * GRID, columns * GRID
+    picture, mask = smooth(height, width, seed=seed), smooth(height, width, seed=seed + 10)[:, :1]
+    regions = [region_weights(m, TAPS, NETWORK.stride, NETWORK.radius) for m in (mask, torch.ones_like(mask))]
+    taps = ("conv1_1", "conv3_3", "preact4_1")
+    halo = max(NETWORK.radius.values())
+    wanted, found = (
+        survey(NETWORK, picture, windows(height, width, t, halo, GRID), regions, CHAIN, taps) for t in (None, tile)
+    )
+    for tap in taps:
+        assert relative(found.maps[tap], wanted.maps[tap]) < 1e-5
+    for one, other in zip(found.statistics, wanted.statistics, strict=True):
+        assert one.keys() == other.keys()
+        for statistic in one:
+            assert relative(one[statistic], other[statistic]) < 1e-5
