@@ -131,9 +131,13 @@ def _objective(trunk: Trunk, size: int, masks: Sequence[Tensor]) -> Objective:
     regions = [region_weights(mask, trunk.taps, trunk.stride, trunk.radius) for mask in masks]
     whole = region_weights(torch.ones_like(masks[0]), trunk.taps, trunk.stride, trunk.radius)
     statistics_ = [Statistic(tap, tap) for tap in STYLE_LAYERS]
-    target = survey(trunk, torch.rand(1, 3, size, size, device=trunk.device), around, [whole], statistics_, (CONTENT_LAYER,))
+    target = survey(
+        trunk, torch.rand(1, 3, size, size, device=trunk.device), around, [whole], statistics_, (CONTENT_LAYER,)
+    )
     terms = [
-        StyleTerm("style", statistic, [(region, [StyleTarget(target.statistics[0][statistic], 1.0)]) for region in regions])
+        StyleTerm(
+            "style", statistic, [(region, [StyleTarget(target.statistics[0][statistic], 1.0)]) for region in regions]
+        )
         for statistic in statistics_
     ]
     content = ContentTerm(CONTENT_LAYER, target.maps[CONTENT_LAYER], whole, ContentForm.MEAN, 1.0)
@@ -161,7 +165,7 @@ def _eager_step(size: int, device: torch.device) -> Callable[[], object]:
                 loss = loss + nnf.mse_loss(flat @ flat.T / flat.shape[1], grams[taps[index]])
             elif index == 22:
                 loss = loss + nnf.mse_loss(h, content)
-        loss.backward()
+        torch.autograd.backward(loss)
         assert x.grad is not None
         return x.grad
 
@@ -169,7 +173,8 @@ def _eager_step(size: int, device: torch.device) -> Callable[[], object]:
 
 
 def _lone_convolution(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Callable[[], object], float]:
-    """A 256 → 256 convolution at a quarter of the size, several times over, and its FLOP: the shape that runs fastest."""
+    """A 256 → 256 convolution at a quarter of the size, several times over, and its FLOP: the shape that runs
+    fastest."""
     from scumble.engine.vgg import Convolution
     from scumble.recipe import Padding
 

@@ -82,7 +82,8 @@ def _sheet(folder: Path, result: Picture) -> Image.Image:
     ratio = result.height / result.width
     side = round((height - LINE - GAP + ratio * GAP / 2) / (1.5 * ratio))
     full = 2 * MARGIN + side + GAP + width
-    styles = (full - 2 * MARGIN - (len(PAINTINGS) - 1) * GAP) // len(PAINTINGS)
+    edges = [MARGIN + round(n * (full - 2 * MARGIN + GAP) / len(PAINTINGS)) for n in range(len(PAINTINGS) + 1)]
+    styles = edges[1] - edges[0] - GAP
     top = MARGIN + 44
     low = top + height + LINE + GAP + 10
     paper = Image.new("RGB", (full, low + styles + LINE + MARGIN), PAPER)
@@ -100,5 +101,7 @@ def _sheet(folder: Path, result: Picture) -> Image.Image:
     shelf(paper, masks, (MARGIN, top + upper + LINE + GAP), height - upper - LINE - GAP)
     paper.paste(scaled(fitted(result, 4096, 4096), width, height), (MARGIN + side + GAP, top))
     pen.text((MARGIN + side + GAP, top + height + 4), "result", font=face(13), fill=INK)
-    shelf(paper, [Tile(name, image(name)) for name in PAINTINGS], (MARGIN, low), styles)
+    for name, left, right in zip(PAINTINGS, edges, edges[1:], strict=False):
+        square = scaled(image(name), right - left - GAP, styles)
+        shelf(paper, [Tile(name, square)], (left, low), styles)
     return paper

@@ -17,7 +17,9 @@ class Entry:
 
 
 CATALOGUE: dict[str, Entry] = {
-    "bad-recipe": Entry("The recipe is not valid", "Correct the field that is named; `scumble recipe --schema` lists them all."),
+    "bad-recipe": Entry(
+        "The recipe is not valid", "Correct the field that is named; `scumble recipe --schema` lists them all."
+    ),
     "bad-picture": Entry("The picture cannot be read", "Give a PNG, JPEG, TIFF or WebP picture (or a .npy array)."),
     "picture-too-large": Entry("The picture is larger than the limit", "Scale it down, or raise the limit on pixels."),
     "missing-file": Entry("The file is not there", "Check the path."),
@@ -25,14 +27,21 @@ CATALOGUE: dict[str, Entry] = {
     "bad-mask": Entry("The mask does not fit", "Give a mask with the same width and height as the content picture."),
     "empty-mask": Entry("The mask is empty", "Select something: at least one pixel of the mask must be above zero."),
     "missing-picture": Entry("A picture is missing", "Give a picture for every style that the recipe names."),
-    "bad-weights": Entry("The weights file cannot be used", "Give VGG weights as .safetensors or .pth (torchvision's or Caffe-converted)."),
-    "missing-weights": Entry("The weights are not on this machine", "Run `scumble weights download`, or use the embedded features."),
+    "bad-weights": Entry(
+        "The weights file cannot be used",
+        "Give VGG weights as .safetensors or .pth (torchvision's or Caffe-converted).",
+    ),
+    "missing-weights": Entry(
+        "The weights are not on this machine", "Run `scumble weights download`, or use the embedded features."
+    ),
     "download-failed": Entry("The download did not succeed", "Try again; it goes on where it stopped.", 3),
     "no-device": Entry("The device cannot be used", "Choose another with --device, or leave it on auto."),
-    "out-of-memory": Entry("There is not enough memory", "Choose a smaller size or selection, or raise the memory limit.", 3),
+    "out-of-memory": Entry(
+        "There is not enough memory", "Choose a smaller size or selection, or raise the memory limit.", 3
+    ),
     "cancelled": Entry("The job was cancelled", "Nothing was changed.", 130),
     "internal": Entry("Scumble made a mistake", "Please report it with the log.", 70),
-}  # fmt: skip
+}
 
 
 class ScumbleError(Exception):

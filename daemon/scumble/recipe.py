@@ -76,7 +76,8 @@ class ContentForm(Enum):
 
 
 class Scaling(Enum):
-    """`paper`: the losses as printed. `everyday`: each is divided so that it starts at one, at every size and network."""
+    """`paper`: the losses as printed. `everyday`: each is divided so that it starts at one, at every size and
+    network."""
 
     EVERYDAY = "everyday"
     PAPER = "paper"
@@ -105,7 +106,8 @@ class LayerWeighting(Enum):
 
 
 class StyleSize(Enum):
-    """`strokes`: the style keeps its proportions, sized by the stroke scale. `content`: stretched to the content's size."""
+    """`strokes`: the style keeps its proportions, sized by the stroke scale. `content`: stretched to the content's
+    size."""
 
     STROKES = "strokes"
     CONTENT = "content"
@@ -194,7 +196,8 @@ class Recipe(_Model):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     features: Annotated[str, Field(min_length=1)] = "auto"
-    """`auto`, `embedded`, `vgg11` … `vgg19`, `vgg19-caffe`, `seeded-vgg11` … `seeded-vgg19`, or the path of a weights file."""
+    """`auto`, `embedded`, `vgg11` … `vgg19`, `vgg19-caffe`, `seeded-vgg11` … `seeded-vgg19`, or the path of a weights
+    file."""
     pooling: Pooling = Pooling.AVERAGE
     padding: Padding = Padding.REPLICATE
     normalized: bool = True
@@ -225,7 +228,8 @@ class Recipe(_Model):
     activation_shift: Annotated[float, Field(ge=-10, le=10)] = 0.0
     """Added to the maps before Gram matrices are taken; -1 as in Novak & Nikulin 2016, section 3.3."""
     chain: bool = False
-    """Compare correlations of each style layer with the convolution before it, instead of Gram matrices (ibid., 3.5)."""
+    """Compare correlations of each style layer with the convolution before it, instead of Gram matrices (ibid.,
+    3.5)."""
     style_size: StyleSize = StyleSize.STROKES
 
     context_px: Annotated[int, Field(ge=0, le=512)] = 80

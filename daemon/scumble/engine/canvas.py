@@ -22,8 +22,8 @@ from scumble.recipe import KeepColors, Start
 class Canvas:
     """All tensors are (1, 3, height, width) or (1, 1, height, width) float32, 0..1.
 
-    `keep` is where the content's colours stay, `active` where the picture may change, `regions` one mask per region with
-    the content's alpha counted in.
+    `keep` is where the content's colours stay, `active` where the picture may change, `regions` one mask per region
+    with the content's alpha counted in.
     """
 
     content: Tensor

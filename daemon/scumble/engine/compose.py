@@ -17,7 +17,7 @@ from scumble.engine.features import Profile
 from scumble.engine.frame import Frame
 from scumble.engine.job import BoundStyle, Job
 from scumble.engine.losses import content_loss, geometric_weights, style_loss, total_variation
-from scumble.engine.neighbours import Candidates, Matched, NeighbourTerm, candidates
+from scumble.engine.neighbours import COARSE_GRID, Candidates, Matched, NeighbourTerm, candidates, grid_stride
 from scumble.engine.objective import Objective, PictureTerms
 from scumble.engine.regions import RegionWeights, flatten, region_weights
 from scumble.engine.resample import pad_to_multiple
@@ -33,9 +33,6 @@ Matrices = dict[Statistic, Tensor]
 _LEAST_DISTANCE = 1e-3  # of the style's own size: a style equal to the content must not be divided by zero
 _RANGE_WEIGHT = 10.0
 _VOTE_WEIGHT = 50.0  # a vote of one makes a tenth of the colour range weigh half as much as a whole style
-FINE_GRID, COARSE_GRID = 2, 4
-"""Neighbours are looked for on a grid of so many px: the fine one up to `FINE_GRID_PX` pixels."""
-FINE_GRID_PX = 256 * 256
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,11 @@ class Weighting:
     @property
     def taps(self) -> tuple[str, ...]:
         """The layers that must be read."""
-        style = [*self.neighbours, *(tap for statistic in self.style_layers for tap in statistic.taps)] if self.style else []
+        style = (
+            [*self.neighbours, *(tap for statistic in self.style_layers for tap in statistic.taps)]
+            if self.style
+            else []
+        )
         content = list(self.content_layers) if self.content else []
         return tuple(dict.fromkeys([*content, *style])) or tuple(self.content_layers)
 
@@ -65,13 +66,18 @@ def weighting(recipe: Recipe, suited: Profile, architecture: str) -> Weighting:
     convolutions = [name for name in order if name.startswith("conv")]
     content = _layers("content_layers", recipe.content_layers or suited.content_layers, order)
     wanted = recipe.style_layers or suited.style_layers
-    style = dict.fromkeys(convolutions, 1 / len(convolutions)) if wanted == "all" else _layers("style_layers", wanted, order)
+    style = (
+        dict.fromkeys(convolutions, 1 / len(convolutions))
+        if wanted == "all"
+        else _layers("style_layers", wanted, order)
+    )
     if recipe.layer_weighting is LayerWeighting.GEOMETRIC:
         content = geometric_weights(list(content), deepest_heaviest=True)
         style = geometric_weights(list(style), deepest_heaviest=False)
     shift = recipe.activation_shift
     statistics = {
-        Statistic(tap, _before(tap, convolutions) if recipe.chain else tap, shift): weight for tap, weight in style.items()
+        Statistic(tap, _before(tap, convolutions) if recipe.chain else tap, shift): weight
+        for tap, weight in style.items()
     }
     balance = suited.content_at_60 * 10 ** ((60 - recipe.strength) / 20)
     neighbours: tuple[str, ...] = ()
@@ -95,7 +101,9 @@ def _layers(field: str, layers: Mapping[str, float] | str, order: Sequence[str])
     known = {canonical(name): weight for name, weight in layers.items()}
     for name in known:
         if name.replace("preact", "conv") not in order:
-            raise ScumbleError("bad-recipe", f"{field}: this network has no layer {name!r}.", f"It has: {', '.join(order)}.")
+            raise ScumbleError(
+                "bad-recipe", f"{field}: this network has no layer {name!r}.", f"It has: {', '.join(order)}."
+            )
     return dict(sorted(known.items(), key=lambda item: order.index(item[0].replace("preact", "conv"))))
 
 
@@ -122,7 +130,7 @@ class Easel:
     @property
     def grid(self) -> int:
         """The coarsest stride in use, in px."""
-        return max(max(network.stride.values()) for network in self.networks)
+        return max(COARSE_GRID, *(max(network.stride.values()) for network in self.networks))
 
     @property
     def halo(self) -> float:
@@ -153,7 +161,9 @@ class Composer:
         seen = canvas.see(self._guide(canvas, styles) if self.weights.neighbours else canvas.content)
         height, width = seen.shape[2:]
         picture_windows = windows(height, width, self.tile_px, self.easel.halo, self.easel.grid)
-        networks = [(network, self._terms(network, canvas, seen, picture_windows, styles)) for network in self.easel.networks]
+        networks = [
+            (network, self._terms(network, canvas, seen, picture_windows, styles)) for network in self.easel.networks
+        ]
         return Objective(networks, picture_windows, canvas.see, self._picture_terms(canvas), canvas.active)
 
     def _terms(
@@ -191,8 +201,10 @@ class Composer:
         styles: Sequence[Sequence[StylePicture]],
     ) -> Term:
         taps = self.weights.neighbours
-        stride = FINE_GRID if seen.shape[2] * seen.shape[3] <= FINE_GRID_PX else COARSE_GRID
-        regions = [region_weights(canvas.pad_mask(mask), ["grid"], {"grid": stride}, {"grid": 0.0}) for mask in canvas.regions]
+        stride = grid_stride(seen.shape[2] * seen.shape[3])
+        regions = [
+            region_weights(canvas.pad_mask(mask), ["grid"], {"grid": stride}, {"grid": 0.0}) for mask in canvas.regions
+        ]
         shares = self._region_shares(regions)
         matched = []
         for bound, region, share, pictures in zip(self.job.regions, regions, shares, styles, strict=True):

@@ -19,7 +19,8 @@ EMBEDDED = "seeded-vgg19-lite"
 
 @dataclass(frozen=True)
 class Profile:
-    """What suits a kind of features: layers with weights, the style loss, the colour frame's scales, and the everyday weights."""
+    """What suits a kind of features: layers with weights, the style loss, the colour frame's scales, and the everyday
+    weights."""
 
     content_layers: Mapping[str, float]
     style_layers: Mapping[str, float]
@@ -71,8 +72,15 @@ def resolve(name: str) -> Weights:
         return store.imagenet(name)
     if Path(name).suffix or "/" in name:
         return store.from_file(Path(name))
-    known = ["auto", "embedded", *(entry.name for entry in store.available()), *(f"seeded-{name}" for name in ARCHITECTURES)]
-    raise ScumbleError("bad-recipe", f"features: there are no features {name!r}.", f"There are: {', '.join(known)}; or give a file.")
+    known = [
+        "auto",
+        "embedded",
+        *(entry.name for entry in store.available()),
+        *(f"seeded-{name}" for name in ARCHITECTURES),
+    ]
+    raise ScumbleError(
+        "bad-recipe", f"features: there are no features {name!r}.", f"There are: {', '.join(known)}; or give a file."
+    )
 
 
 def _first_present(*names: str) -> Weights:

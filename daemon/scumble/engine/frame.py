@@ -20,7 +20,8 @@ _MEAN, _STD = 0.45, 0.25
 
 
 def frame_filters() -> Tensor:
-    """(54, 3, 3, 3): DCT basis × opponent colours, both signs; rows 0 to 26 are orthonormal, the rest their negatives."""
+    """(54, 3, 3, 3): DCT basis × opponent colours, both signs; rows 0 to 26 are orthonormal, the rest their
+    negatives."""
     angle = torch.tensor([[math.pi * (i + 0.5) * k / 3 for i in range(3)] for k in range(3)], dtype=torch.float64)
     basis = nnf.normalize(angle.cos(), dim=1)
     opponent = nnf.normalize(torch.tensor([[1, 1, 1], [1, -1, 0], [1, 1, -2]], dtype=torch.float64), dim=1)
@@ -29,16 +30,21 @@ def frame_filters() -> Tensor:
 
 
 class Frame:
-    """The colour frame at `scales`, powers of two: 1 looks at the picture as it is. See `scumble.engine.vgg.Network`."""
+    """The colour frame at `scales`, powers of two: 1 looks at the picture as it is. See
+    `scumble.engine.vgg.Network`."""
 
-    def __init__(self, scales: Iterable[int], *, device: torch.device | None = None, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, scales: Iterable[int], *, device: torch.device | None = None, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.scales = tuple(scales)
         self.dtype = dtype
         self.taps = tuple(f"frame{scale}" for scale in self.scales)
         self.stride = {f"frame{scale}": scale for scale in self.scales}
         self.radius = {f"frame{scale}": 1.5 * scale for scale in self.scales}
         filters = frame_filters()
-        self._convolution = Convolution.of(filters, torch.zeros(54), Padding.REPLICATE, device or torch.device("cpu"), dtype)
+        self._convolution = Convolution.of(
+            filters, torch.zeros(54), Padding.REPLICATE, device or torch.device("cpu"), dtype
+        )
 
     def prepare(self, picture: Tensor) -> Tensor:
         """RGB (1, 3, height, width) in 0..1 → roughly zero mean and unit deviation."""

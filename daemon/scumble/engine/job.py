@@ -12,7 +12,8 @@ from scumble.recipe import KeepColors, Recipe, Style
 
 @dataclass(frozen=True)
 class BoundStyle:
-    """A style and its picture: `rgb` (height, width, 3), `visible` (height, width) what counts of it, both float32 0..1."""
+    """A style and its picture: `rgb` (height, width, 3), `visible` (height, width) what counts of it, both float32
+    0..1."""
 
     style: Style
     label: str
@@ -76,12 +77,17 @@ def bind(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> J
 
 
 def _regions(
-    recipe: Recipe, styles: list[BoundStyle], selection: np.ndarray, pictures: Mapping[str, Picture], size: tuple[int, int]
+    recipe: Recipe,
+    styles: list[BoundStyle],
+    selection: np.ndarray,
+    pictures: Mapping[str, Picture],
+    size: tuple[int, int],
 ) -> tuple[BoundRegion, ...]:
     if not styles:
         return (BoundRegion("selection", selection, ()),)
     masks = {
-        region.name: _mask(f"regions[{index}].mask", region.mask, pictures, size) for index, region in enumerate(recipe.regions)
+        region.name: _mask(f"regions[{index}].mask", region.mask, pictures, size)
+        for index, region in enumerate(recipe.regions)
     }
     bound = []
     for name in dict.fromkeys(item.style.region for item in styles):

@@ -11,7 +11,9 @@ from torch import Tensor
 from scumble.recipe import ContentForm
 
 
-def content_loss(F: Tensor, P: Tensor, form: ContentForm = ContentForm.HALF_SUM, weight: Tensor | None = None) -> Tensor:
+def content_loss(
+    F: Tensor, P: Tensor, form: ContentForm = ContentForm.HALF_SUM, weight: Tensor | None = None
+) -> Tensor:
     """½ Σ w (F − P)², Gatys et al. 2015, equation 1; `SUM` without the ½, `MEAN` Σ w (F − P)² / (N Σ w).
 
     F and P are (positions, channels); `weight` is (positions,), ones by default. Returns a scalar.
@@ -29,7 +31,8 @@ def content_loss(F: Tensor, P: Tensor, form: ContentForm = ContentForm.HALF_SUM,
 
 
 def gram(F: Tensor, weight: Tensor | None = None) -> Tensor:
-    """G_ij = Σ_k w_k F_ki F_kj, shape (channels, channels): Gatys et al. 2015, equation 3, positions weighted by a mask."""
+    """G_ij = Σ_k w_k F_ki F_kj, shape (channels, channels): Gatys et al. 2015, equation 3, positions weighted by a
+    mask."""
     return correlation(F, F, weight)
 
 
@@ -65,8 +68,8 @@ def total_variation(x: Tensor, exponent: float = 1.25, weight: Tensor | None = N
     """Σ w ((x_{i+1,j} − x_{i,j})² + (x_{i,j+1} − x_{i,j})²)^e over a picture (1, channels, height, width).
 
     e = ½ is the classic form (Rudin et al. 1992, with a small floor so that the root has a slope at zero), e = 1 the
-    plain squares, e = 1.25 common practice. A neighbour beyond the edge differs by nothing; leaving out the last row and
-    column instead would let noise settle there. `weight` is (1, 1, height, width).
+    plain squares, e = 1.25 common practice. A neighbour beyond the edge differs by nothing; leaving out the last row
+    and column instead would let noise settle there. `weight` is (1, 1, height, width).
     """
     below = nnf.pad(x[..., 1:, :] - x[..., :-1, :], (0, 0, 0, 1))
     right = nnf.pad(x[..., :, 1:] - x[..., :, :-1], (0, 1, 0, 0))

@@ -18,7 +18,8 @@ _DEFAULT_MMAPS = 65536
 
 
 def device_of(name: str = "auto") -> torch.device:
-    """`auto` (CUDA, then MPS, then the CPU), or a name as torch knows it; `ScumbleError("no-device")` if it is not there."""
+    """`auto` (CUDA, then MPS, then the CPU), or a name as torch knows it; `ScumbleError("no-device")` if it is not
+    there."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -32,7 +33,8 @@ def device_of(name: str = "auto") -> torch.device:
 
 
 def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
-    """The type in which the network computes; bfloat16 by itself only where it is native, never where it is emulated."""
+    """The type in which the network computes; bfloat16 by itself only where it is native, never where it is
+    emulated."""
     if precision is Precision.AUTO:
         return torch.bfloat16 if bfloat16_is_native(device) else torch.float32
     return torch.bfloat16 if precision is Precision.BFLOAT16 else torch.float32

@@ -1,7 +1,8 @@
 """The second style loss: every position of the picture towards its nearest neighbour in the style.
 
 A **hypercolumn** is what several layers say about one position, brought to one **grid** and joined; each layer is
-centred and scaled by the style's own mean and deviation there. **Matching** gives every position of the picture, blended
+centred and scaled by the style's own mean and deviation there. **Matching** gives every position of the picture,
+blended
 with the content's own hypercolumn so that the content stands, the style's most similar one (cosine), which is its
 target until the next matching. The matched places also **vote**: each lays the style's own patch over its position, and
 where patches overlap their mean is the colour that the pixels are drawn to, so that strokes land whole.
@@ -21,6 +22,9 @@ from scumble.engine.regions import RegionWeights, Rows, zeros_like_map
 from scumble.engine.tiles import Window
 from scumble.engine.vgg import Maps, Network
 
+FINE_GRID, COARSE_GRID = 2, 4
+"""Neighbours are looked for on a grid of so many px: the fine one up to `FINE_GRID_PX` pixels."""
+FINE_GRID_PX = 256 * 256
 SEARCH_DIMENSIONS = 48
 """Hypercolumns are compared in so many principal components of the style's."""
 MOST_CANDIDATES = 2**17
@@ -33,6 +37,11 @@ PATCH = 4
 _CHUNK = 2048
 
 
+def grid_stride(pixels: int) -> int:
+    """The grid's stride in px for a picture of so many pixels."""
+    return FINE_GRID if pixels <= FINE_GRID_PX else COARSE_GRID
+
+
 def grid_map(maps: Maps, taps: Sequence[str], stride: int, strides: Mapping[str, int]) -> list[Tensor]:
     """The taps' maps brought to a grid of `stride` px, each (1, channels, height, width), float32; differentiable."""
     found = []
@@ -41,7 +50,9 @@ def grid_map(maps: Maps, taps: Sequence[str], stride: int, strides: Mapping[str,
         if strides[tap] < stride:
             features = nnf.avg_pool2d(features, stride // strides[tap])
         elif strides[tap] > stride:
-            features = nnf.interpolate(features, scale_factor=strides[tap] // stride, mode="bilinear", align_corners=False)
+            features = nnf.interpolate(
+                features, scale_factor=strides[tap] // stride, mode="bilinear", align_corners=False
+            )
         found.append(features)
     return found
 
@@ -51,8 +62,8 @@ class Candidates:
     """A style's hypercolumns: what can be matched.
 
     `vectors` (n, channels) are centred, scaled and of length one; `places` (n,) their positions in the grid of the
-    picture `rgb` (1, 3, height, width), which holds the style and its mirror image side by side; `at` (positions,) finds
-    the candidate of a place, -1 where there is none.
+    picture `rgb` (1, 3, height, width), which holds the style and its mirror image side by side; `at` (positions,)
+    finds the candidate of a place, -1 where there is none.
     """
 
     vectors: Tensor
@@ -72,7 +83,8 @@ class Candidates:
         return sum(tensor.numel() * tensor.element_size() for tensor in held)
 
     def standard(self, columns: Sequence[Tensor]) -> Tensor:
-        """Raw rows of every layer, (rows, channels of the layer) → (rows, channels) centred and scaled by this style."""
+        """Raw rows of every layer, (rows, channels of the layer) → (rows, channels) centred and scaled by this
+        style."""
         return _standard(columns, self.means, self.scales)
 
     def match(self, queries: Tensor, index: Tensor, height: int, width: int) -> Tensor:
@@ -84,7 +96,7 @@ class Candidates:
         """
         queries = nnf.normalize(queries @ self.basis, dim=1)
         search = queries.to(self.projected.dtype)
-        found = torch.cat([(part @ self.projected.T).argmax(1) for part in search.split(_CHUNK)])
+        found = torch.cat([(part @ self.projected.T).argmax(1) for part in torch.split(search, _CHUNK)])
         field = torch.full((height * width,), -1, dtype=torch.long, device=queries.device)
         field[index] = found
         directions = torch.zeros(height * width, queries.shape[1], device=queries.device)
@@ -119,7 +131,8 @@ class Candidates:
         return chosen.gather(0, best[None])[0]
 
     def _own(self, field: Tensor) -> Tensor:
-        """Each position's own place, numbered as in the style's grid, so that going on alike means an equal difference."""
+        """Each position's own place, numbered as in the style's grid, so that going on alike means an equal
+        difference."""
         height, width = field.shape
         across = self.rgb.shape[3] // self.stride
         y = torch.arange(height, device=field.device)[:, None]
@@ -140,7 +153,8 @@ def _shift(field: Tensor, dy: int, dx: int) -> Tensor:
 def candidates(
     network: Network, rgb: Tensor, visible: Tensor, taps: Sequence[str], stride: int, windows: Sequence[Window]
 ) -> Candidates:
-    """Everything a style offers. `rgb` (1, 3, height, width) and `visible` (1, 1, …) have sides on the network's grid."""
+    """Everything a style offers. `rgb` (1, 3, height, width) and `visible` (1, 1, …) have sides on the network's
+    grid."""
     halves = [_columns(network, half, taps, stride, windows) for half in (rgb, rgb.flip(3))]
     layers = [torch.cat(pair, 1).flatten(0, 1) for pair in zip(*halves, strict=True)]
     both = torch.cat([visible, visible.flip(3)], 3)
@@ -150,7 +164,9 @@ def candidates(
     places = places[:: -(-len(places) // MOST_CANDIDATES)]
     rows = [layer[places] for layer in layers]
     means = tuple(row.mean(0) for row in rows)
-    scales = tuple(1 / max(float((row - mean).square().mean().sqrt()), 1e-6) for row, mean in zip(rows, means, strict=True))
+    scales = tuple(
+        1 / max(float((row - mean).square().mean().sqrt()), 1e-6) for row, mean in zip(rows, means, strict=True)
+    )
     vectors = nnf.normalize(_standard(rows, means, scales), dim=1)
     sample = vectors[:: max(1, len(vectors) // 8192)]
     _, components = torch.linalg.eigh(sample.T @ sample)
@@ -164,14 +180,18 @@ def candidates(
     return Candidates(vectors, places, both_rgb, stride, means, scales, basis, projected, at)
 
 
-def _columns(network: Network, rgb: Tensor, taps: Sequence[str], stride: int, windows: Sequence[Window]) -> list[Tensor]:
+def _columns(
+    network: Network, rgb: Tensor, taps: Sequence[str], stride: int, windows: Sequence[Window]
+) -> list[Tensor]:
     """Each layer on the grid, (height, width, channels), of a whole picture."""
     prepared = network.prepare(rgb)
     found: list[Tensor] = []
     for window in windows:
         layers = grid_map(network.forward(window.crop(prepared)), taps, stride, network.stride)
         if not found:
-            found = [layer.new_zeros(rgb.shape[2] // stride, rgb.shape[3] // stride, layer.shape[1]) for layer in layers]
+            found = [
+                layer.new_zeros(rgb.shape[2] // stride, rgb.shape[3] // stride, layer.shape[1]) for layer in layers
+            ]
         rows, columns = window.core_of_map(stride)
         for target, layer in zip(found, layers, strict=True):
             target[window.core_in_picture(stride)] = layer[0, :, rows, columns].permute(1, 2, 0)
@@ -197,14 +217,18 @@ class Matched:
 
 
 class NeighbourTerm:
-    """Σ over regions and styles of weight · mean over rows of (1 − cos(hypercolumn, its match)); Kolkin et al. 2022, 3.1.
+    """Σ over regions and styles of weight · mean over rows of (1 − cos(hypercolumn, its match)); Kolkin et al. 2022,
+    3.1.
 
-    `grid` is the name under which the regions know the grid of `stride` px. `match` must be called before the first use.
+    `grid` is the name under which the regions know the grid of `stride` px. `match` must be called before the first
+    use.
     """
 
     kind = "style"
 
-    def __init__(self, network: Network, taps: Sequence[str], stride: int, grid: str, matched: Sequence[Matched]) -> None:
+    def __init__(
+        self, network: Network, taps: Sequence[str], stride: int, grid: str, matched: Sequence[Matched]
+    ) -> None:
         self.taps = tuple(taps)
         self._strides = network.stride
         self._stride = stride
@@ -222,9 +246,7 @@ class NeighbourTerm:
     @torch.no_grad()
     def match(self, maps: Maps, window: Window, *, by_content_alone: bool = False) -> None:
         """Match a window's rows anew."""
-        height, width = (
-            (span.stop - span.start) // self._stride for span in (window.rows, window.columns)
-        )
+        height, width = ((span.stop - span.start) // self._stride for span in (window.rows, window.columns))
         for each, columns, rows in self._rows(maps, window):
             share = 1.0 if by_content_alone else each.content_share
             guide = each.guides[window].float()
@@ -271,7 +293,10 @@ class NeighbourTerm:
         return torch.stack(losses).sum() if losses else None
 
     def _rows(self, maps: Maps, window: Window) -> list[tuple[Matched, list[Tensor], Rows]]:
-        layers = [layer.permute(0, 2, 3, 1).reshape(-1, layer.shape[1]) for layer in grid_map(maps, self.taps, self._stride, self._strides)]
+        layers = [
+            layer.permute(0, 2, 3, 1).reshape(-1, layer.shape[1])
+            for layer in grid_map(maps, self.taps, self._stride, self._strides)
+        ]
         found = []
         for each in self.matched:
             rows = each.region.rows(self._grid, window)
@@ -281,7 +306,8 @@ class NeighbourTerm:
 
     @torch.no_grad()
     def votes(self, height: int, width: int, windows: Sequence[Window]) -> tuple[Tensor, Tensor]:
-        """The colours that the matched patches vote for, (1, 3, height, width), and the votes' mass (1, 1, height, width)."""
+        """The colours that the matched patches vote for, (1, 3, height, width), and the votes' mass (1, 1, height,
+        width)."""
         device = self.matched[0].candidates.rgb.device
         margin = (PATCH - 1) * self._stride // 2
         colours = torch.zeros(1, 3, height + 2 * margin, width + 2 * margin, device=device)

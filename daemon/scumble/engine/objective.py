@@ -25,7 +25,8 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class PictureTerms:
-    """What is asked of the picture itself: total variation, votes of patches, and colours that can be shown (for L-BFGS)."""
+    """What is asked of the picture itself: total variation, votes of patches, and colours that can be shown (for
+    L-BFGS)."""
 
     tv_weight: float = 0.0
     tv_exponent: float = 1.25
@@ -50,7 +51,7 @@ class Objective:
         view: Callable[[Tensor], Tensor],
         picture_terms: PictureTerms,
         active: Tensor | None = None,
-        ) -> None:
+    ) -> None:
         self._networks = [(network, terms) for network, terms in networks if terms]
         self._windows = picture_windows
         self._view = view
@@ -73,7 +74,7 @@ class Objective:
                     prepared = network.prepare(seen)
                     for window in self._windows:
                         term.match(network.forward(window.crop(prepared)), window, by_content_alone=by_content_alone)
-                    self._votes = term.votes(*seen.shape[2:], self._windows)
+                    self._votes = term.votes(seen.shape[2], seen.shape[3], self._windows)
         if self._votes is None or not self._picture_terms.vote_weight:
             return x
         height, width = x.shape[2:]
@@ -88,7 +89,8 @@ class Objective:
         parts: dict[str, float] = defaultdict(float)
         for network, terms in self._networks:
             prepared = network.prepare(seen)
-            prepared.backward(self._through(network, terms, prepared.detach(), parts), retain_graph=True)
+            slope = self._through(network, terms, prepared.detach(), parts)
+            torch.autograd.backward(prepared, slope, retain_graph=True)
         self._add_picture_terms(x, seen, parts)
         gradient = torch.zeros_like(x) if x.grad is None else x.grad
         if self._active is not None:
@@ -132,5 +134,5 @@ class Objective:
             voted = (mass > 0).float()
             losses["style"] = asked.vote_weight * (voted * (seen - colours).square()).sum() / (3 * voted.sum())
         for name, loss in losses.items():
-            loss.backward()
+            torch.autograd.backward(loss, retain_graph=True)
             parts[name] += float(loss.detach())

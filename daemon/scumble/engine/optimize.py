@@ -2,7 +2,8 @@
 
 Each optimiser is asked once per iteration, with the loss and gradient at `x`, for the next `x`. Adam and SGD project
 onto the allowed range after every step. L-BFGS must not be moved behind its back, so there the objective carries a soft
-range penalty instead; it takes no line search (one evaluation per iteration) but caps its steps and takes back a bad one.
+range penalty instead; it takes no line search (one evaluation per iteration) but caps its steps and takes back a bad
+one.
 """
 
 from collections import deque
@@ -44,7 +45,10 @@ def _falling(rate: float, progress: float) -> float:
 
 
 def _project(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
-    return torch.maximum(torch.minimum(x, torch.as_tensor(high, dtype=x.dtype, device=x.device)), torch.as_tensor(low, dtype=x.dtype, device=x.device))
+    return torch.maximum(
+        torch.minimum(x, torch.as_tensor(high, dtype=x.dtype, device=x.device)),
+        torch.as_tensor(low, dtype=x.dtype, device=x.device),
+    )
 
 
 class Adam:
@@ -73,7 +77,8 @@ class Adam:
 
 
 class Momentum:
-    """SGD with momentum 0.9. The gradient is divided by the root mean square of the first one: a step has picture units."""
+    """SGD with momentum 0.9. The gradient is divided by the root mean square of the first one: a step has picture
+    units."""
 
     def __init__(self, rate: float, low: Tensor | float, high: Tensor | float) -> None:
         self._rate, self._low, self._high = rate * 0.1, low, high
@@ -98,7 +103,9 @@ class LBFGS:
     value by more than `cap`; one that raises the loss is taken back, the history dropped and the cap halved.
     """
 
-    def __init__(self, rate: float, low: Tensor | float, high: Tensor | float, history: int = 10, cap: float = 0.25) -> None:
+    def __init__(
+        self, rate: float, low: Tensor | float, high: Tensor | float, history: int = 10, cap: float = 0.25
+    ) -> None:
         self._rate, self._low, self._high, self._cap = rate, low, high, cap
         self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
         self._last: tuple[Tensor, float, Tensor] | None = None

@@ -6,7 +6,7 @@ A `Painter` keeps networks and style statistics warm from job to job; `paint` is
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from scumble.engine.resample import resize
 from scumble.engine.schedule import Box, Plan, available_bytes, bounds, footprint, plan
 from scumble.engine.targets import Kept, bytes_of, wanted_above_own
 from scumble.engine.vgg import Trunk, normalized
-from scumble.engine.weights import ARCHITECTURES, Weights
+from scumble.engine.weights import Weights
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
 from scumble.recipe import Recipe, Start
@@ -109,7 +109,9 @@ class Painter:
             try:
                 return self._paint(job, selected, on_step or (lambda _: None), began)
             except torch.OutOfMemoryError as error:
-                raise ScumbleError("out-of-memory", f"The device ran out of memory: {str(error).splitlines()[0]}") from None
+                raise ScumbleError(
+                    "out-of-memory", f"The device ran out of memory: {str(error).splitlines()[0]}"
+                ) from None
 
     def features(self, recipe: Recipe) -> Weights:
         """The weights that a recipe would be painted with."""
@@ -267,10 +269,9 @@ def _warnings(job: Job, todo: Plan) -> tuple[str, ...]:
         for style in region.styles:
             factor = wanted_above_own(style, job.recipe, finest.height, finest.width)
             if factor > 1.2:
-                found.append(f"The style picture {style.label!r} is small: its strokes will be {factor:.1f} times finer than asked.")
+                found.append(
+                    f"The style picture {style.label!r} is small: strokes will be {factor:.1f} times finer than asked."
+                )
     if todo.tile_px is not None:
         found.append(f"Painted in tiles of {todo.tile_px} px to fit into memory; the picture is the same.")
     return tuple(found)
-
-
-__all__ = ["ARCHITECTURES", "OnStep", "Painter", "Painting", "Step", "paint", "replace"]

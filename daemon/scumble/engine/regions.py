@@ -1,7 +1,8 @@
 """What each layer of the network may see of each region.
 
 A region's mask, (1, 1, height, width) in 0..1, comes down to a layer's size by area averaging, so that thin strokes
-survive. Near its edge a deep layer's field reaches into the neighbourhood, so the mask is first eroded by a part of that
+survive. Near its edge a deep layer's field reaches into the neighbourhood, so the mask is first eroded by a part of
+that
 field; where too little is left, the layer is dropped for that region. **Rows** are the positions of a map inside a
 region; every statistic is a sum over rows divided by the **mass** (the sum of the mask), which makes a small region's
 statistics as large as a large one's.
@@ -58,13 +59,17 @@ class RegionWeights:
         return tuple(self.maps)
 
     def rows(self, layer: str, window: Window) -> Rows | None:
-        """The region's rows in a window's core; None where there are none. Kept only for a window of the whole picture."""
+        """The region's rows in a window's core; None where there are none. Kept only for a window of the whole
+        picture."""
         if (layer, window) in self._rows:
             return self._rows[layer, window]
         stride = self.stride[layer]
         core = self.maps[layer][window.core_in_picture(stride)]
         if not window.whole:
-            shape = ((window.rows.stop - window.rows.start) // stride, (window.columns.stop - window.columns.start) // stride)
+            shape = (
+                (window.rows.stop - window.rows.start) // stride,
+                (window.columns.stop - window.columns.start) // stride,
+            )
             inside = core.new_zeros(shape)
             inside[window.core_of_map(stride)] = core
             core = inside

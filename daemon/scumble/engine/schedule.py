@@ -89,11 +89,13 @@ def bounds(mask: np.ndarray) -> Box | None:
     return Box(int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1))
 
 
-def plan(width: int, height: int, selected: Box, recipe: Recipe, footprint: Footprint, available: float, halo: int) -> Plan:
+def plan(
+    width: int, height: int, selected: Box, recipe: Recipe, footprint: Footprint, available: float, halo: int
+) -> Plan:
     """Plan a job for a picture of `width` × `height` px, of which `selected` is painted.
 
-    `available` is in bytes, `halo` half the deepest receptive field in px. `ScumbleError("out-of-memory")` when not even
-    the smallest tile fits.
+    `available` is in bytes, `halo` half the deepest receptive field in px. `ScumbleError("out-of-memory")` when not
+    even the smallest tile fits.
     """
     size = recipe.size or WORKING_SIZE[recipe.quality]
     scale = min(1.0, size / max(selected.width, selected.height))
@@ -121,7 +123,9 @@ def _with_context(selected: Box, width: int, height: int, margin: float, least: 
 def _levels(box: Box, scale: float, recipe: Recipe) -> tuple[Level, ...]:
     longest = max(box.width, box.height) * scale
     going_on = recipe.start is Start.PICTURE  # a coarse level would throw the finished strokes away
-    count = recipe.scales or (1 if going_on else 1 + max(0, min(2 + (longest > 1024), int(math.log2(longest / COARSEST)))))
+    count = recipe.scales or (
+        1 if going_on else 1 + max(0, min(2 + (longest > 1024), int(math.log2(longest / COARSEST))))
+    )
     given = recipe.iterations or ITERATIONS[recipe.quality]
     if recipe.iterations and len(given) == 1:
         given = given * count
@@ -145,12 +149,15 @@ def _tile(level: Level, footprint: Footprint, limit: float, halo: int) -> int | 
     if tile < 32:
         need = footprint.bytes((32 + 2 * halo) ** 2, pixels) / 2**20
         raise ScumbleError(
-            "out-of-memory", f"Painting {level.width} × {level.height} px needs {need:.0f} MB; there are {limit / 2**20:.0f} MB."
+            "out-of-memory",
+            f"Painting {level.width} × {level.height} px needs {need:.0f} MB; there are {limit / 2**20:.0f} MB.",
         )
     return tile
 
 
-def footprint(channels_per_px: Mapping[str, float], itemsize: int, optimizer: Optimizer, weights_bytes: float) -> Footprint:
+def footprint(
+    channels_per_px: Mapping[str, float], itemsize: int, optimizer: Optimizer, weights_bytes: float
+) -> Footprint:
     """Predict memory. `channels_per_px` is, per convolution, channels / stride²; `itemsize` the bytes of a value."""
     widest = max(channels_per_px.values())
     kept = sum(channels_per_px.values())

@@ -1,16 +1,17 @@
 """What a style asks for: its statistics at a level's size, computed once and kept.
 
-A style is brought to the size at which its strokes are to be seen, never above its own, and its colours are moved to the
-content's where the recipe says so. The statistics of the result are kept by a hash of everything they depend on, so that
-a second job with the same style computes none again.
+A style is brought to the size at which its strokes are to be seen, never above its own, and its colours are moved to
+the
+content's where the recipe says so. The statistics of the result are kept by a hash of everything they depend on, so
+that a second job with the same style computes none again.
 """
 
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -34,7 +35,8 @@ class StylePicture:
 
 
 def style_size(style: BoundStyle, recipe: Recipe, height: int, width: int) -> tuple[int, int]:
-    """(height, width) in px of a style for a painted part of `height` × `width` px: of the same area at stroke scale 1."""
+    """(height, width) in px of a style for a painted part of `height` × `width` px: of the same area at stroke scale
+    1."""
     if recipe.style_size is StyleSize.CONTENT:
         return height, width
     own_height, own_width = style.rgb.shape[:2]
@@ -52,7 +54,8 @@ def wanted_above_own(style: BoundStyle, recipe: Recipe, height: int, width: int)
 def style_picture(
     style: BoundStyle, size: tuple[int, int], content: Tensor, region: Tensor, method: str, device: torch.device
 ) -> StylePicture:
-    """A style at `size` (height, width), its colours moved to those of `content` within `region` where it asks for that."""
+    """A style at `size` (height, width), its colours moved to those of `content` within `region` where it asks for
+    that."""
     rgb, visible = to_tensor(style.rgb, device), to_tensor(style.visible, device)
     rgb, visible = resize_premultiplied(fill_transparent(rgb, visible), visible, *size)
     if style.keep_colors is KeepColors.MATCH:
@@ -96,9 +99,6 @@ class Kept(Generic[T]):
         self._values.clear()
 
 
-def bytes_of(tensors: dict[Hashable, Tensor]) -> int:
+def bytes_of(tensors: Mapping[Any, Tensor]) -> int:
     """The memory of the tensors of a dict."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-
-
-__all__ = ["Kept", "StylePicture", "bytes_of", "style_picture", "style_size", "torch", "wanted_above_own"]

@@ -1,7 +1,8 @@
 """The terms of the loss, in two passes.
 
 A **term** reads some taps of a network. Pass one shows it the maps of every window (`observe`), then `solve` gives the
-term's loss; pass two asks it, tap by tap from the deepest, to add its gradient to what comes from below (`add_gradient`).
+term's loss; pass two asks it, tap by tap from the deepest, to add its gradient to what comes from below
+(`add_gradient`).
 Statistics of the whole picture (Gram matrices) need both passes; with a single window both see the same maps.
 """
 
@@ -21,10 +22,15 @@ from scumble.recipe import ContentForm
 
 
 class Term(Protocol):
-    """One summand of the loss; `kind` is the name under which it is reported."""
+    """One summand of the loss."""
 
-    kind: str
-    taps: tuple[str, ...]
+    @property
+    def kind(self) -> str:
+        """The name under which the loss is reported."""
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """The layers that it reads."""
 
     def observe(self, maps: Maps, window: Window) -> None:
         """Take in a window's maps."""
@@ -93,7 +99,8 @@ def _weighted(values: Tensor, rows: Rows) -> Tensor:
 
 @dataclass(frozen=True)
 class StyleTarget:
-    """A style's matrix (channels, channels), already divided by its mass, and the weight of its distance in the loss."""
+    """A style's matrix (channels, channels), already divided by its mass, and the weight of its distance in the
+    loss."""
 
     matrix: Tensor
     weight: float
@@ -102,7 +109,9 @@ class StyleTarget:
 class StyleTerm:
     """Σ over regions and their styles of weight · `style_loss` between a statistic of the picture and the style's."""
 
-    def __init__(self, kind: str, statistic: Statistic, targets: Sequence[tuple[RegionWeights, Sequence[StyleTarget]]]) -> None:
+    def __init__(
+        self, kind: str, statistic: Statistic, targets: Sequence[tuple[RegionWeights, Sequence[StyleTarget]]]
+    ) -> None:
         self.kind = kind
         self.statistic = statistic
         self.taps = statistic.taps
@@ -192,7 +201,9 @@ class ContentTerm:
             target = self._target
         else:
             target = zeros_like_map(maps[tap])
-            target[:, :, height, width] = self._target[(slice(None), slice(None), *window.core_in_picture(self._region.stride[tap]))]
+            target[:, :, height, width] = self._target[
+                (slice(None), slice(None), *window.core_in_picture(self._region.stride[tap]))
+            ]
         features = rows.of(flatten(maps[tap])).float().requires_grad_(differentiable)
         with torch.set_grad_enabled(differentiable):
             loss = self._weight * content_loss(features, rows.of(flatten(target)).float(), self._form, rows.weight)
@@ -203,7 +214,8 @@ class ContentTerm:
 class Survey:
     """What one look at a picture found.
 
-    `statistics`: for each region, statistic → matrix (channels, channels), float32, divided by the region's mass; layers
+    `statistics`: for each region, statistic → matrix (channels, channels), float32, divided by the region's mass;
+    layers
     that see too little of a region are left out. `maps`: layer → (1, channels, height, width) of the whole picture.
     """
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Span:
-    """A window along one axis, in px: computed from `start` to `stop`, answered for from `core_start` to `core_stop`."""
+    """A window along one axis, in px: computed from `start` to `stop`, answered for from `core_start` to
+    `core_stop`."""
 
     start: int
     stop: int
@@ -39,7 +40,9 @@ class Window:
     def core_of_map(self, stride: int) -> tuple[slice, slice]:
         """Where the core lies within the window's map of a layer."""
         return (
-            slice((self.rows.core_start - self.rows.start) // stride, (self.rows.core_stop - self.rows.start) // stride),
+            slice(
+                (self.rows.core_start - self.rows.start) // stride, (self.rows.core_stop - self.rows.start) // stride
+            ),
             slice(
                 (self.columns.core_start - self.columns.start) // stride,
                 (self.columns.core_stop - self.columns.start) // stride,
@@ -70,5 +73,6 @@ def _spans(length: int, tile: int | None, radius: float, grid: int) -> list[Span
     halo = math.ceil(radius / grid) * grid
     starts = range(0, length, core)
     return [
-        Span(max(0, start - halo), min(length, start + core + halo), start, min(length, start + core)) for start in starts
+        Span(max(0, start - halo), min(length, start + core + halo), start, min(length, start + core))
+        for start in starts
     ]

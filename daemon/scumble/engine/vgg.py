@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from scumble.engine.weights import ARCHITECTURES, Preprocessing, Weights, conv_names
+from scumble.engine.weights import ARCHITECTURES, Preprocessing, Weights
 from scumble.recipe import Padding, Pooling
 
 Maps = dict[str, Tensor]
@@ -29,9 +29,17 @@ _NORMALIZATION_FLOOR = 0.2  # of a layer's mean: filters that hardly ever fire w
 class Network(Protocol):
     """What the objective needs of a network: maps of a picture, and the way back."""
 
-    taps: tuple[str, ...]
-    stride: Mapping[str, int]
-    radius: Mapping[str, float]
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """The layers that losses read."""
+
+    @property
+    def stride(self) -> Mapping[str, int]:
+        """How many px of the picture one position of a layer spans."""
+
+    @property
+    def radius(self) -> Mapping[str, float]:
+        """Half a layer's receptive field in px."""
 
     def prepare(self, picture: Tensor) -> Tensor:
         """Network input of a picture (1, 3, height, width) in 0..1; differentiable."""
@@ -54,16 +62,22 @@ class Convolution:
     packed: bool
 
     @classmethod
-    def of(cls, filters: Tensor, bias: Tensor, padding: Padding, device: torch.device, dtype: torch.dtype) -> "Convolution":
+    def of(
+        cls, filters: Tensor, bias: Tensor, padding: Padding, device: torch.device, dtype: torch.dtype
+    ) -> "Convolution":
         """From filters (out, in, 3, 3) and bias (out,)."""
         filters = filters.to(device, dtype)
         flipped = filters.flip(2, 3).transpose(0, 1)
-        packed = device.type == "cpu" and dtype in (torch.float32, torch.bfloat16) and torch.backends.mkldnn.is_available()
+        packed = (
+            device.type == "cpu" and dtype in (torch.float32, torch.bfloat16) and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        )
         if packed:
             inset = [1, 1] if padding is Padding.ZEROS else [0, 0]
             outset = [1, 1] if padding is Padding.ZEROS else [2, 2]
             filters = torch.ops.mkldnn._reorder_convolution_weight(filters.contiguous(), inset, [1, 1], [1, 1], 1, None)
-            flipped = torch.ops.mkldnn._reorder_convolution_weight(flipped.contiguous(), outset, [1, 1], [1, 1], 1, None)
+            flipped = torch.ops.mkldnn._reorder_convolution_weight(
+                flipped.contiguous(), outset, [1, 1], [1, 1], 1, None
+            )
         else:
             filters = filters.contiguous(memory_format=torch.channels_last)
             flipped = flipped.contiguous(memory_format=torch.channels_last)
@@ -174,15 +188,14 @@ class Trunk:
         for index in reversed(range(len(self.steps))):
             name = self.steps[index]
             g = self._tapped(name, maps, g, add_gradient)
-            if g is None:
-                continue
             if name.startswith("pool"):
-                g = self._unpool(g, maps[self.steps[index - 1]])
+                g = None if g is None else self._unpool(g, maps[self.steps[index - 1]])
                 continue
-            g = torch.ops.aten.threshold_backward(g, maps[name], 0)
+            if g is not None:
+                g = torch.ops.aten.threshold_backward(g, maps[name], 0)
             g = self._tapped(name.replace("conv", "preact"), maps, g, add_gradient)
-            assert g is not None
-            g = self._convolutions[name].backward(g.contiguous(memory_format=torch.channels_last))
+            if g is not None:
+                g = self._convolutions[name].backward(g.contiguous(memory_format=torch.channels_last))
         if g is None:
             shape = maps[self.steps[0]].shape
             return torch.zeros(1, 3, shape[2], shape[3], device=self.device)
@@ -203,9 +216,11 @@ class Trunk:
         if self.pooling is Pooling.AVERAGE:
             y: Tensor = torch.ops.aten.avg_pool2d_backward(g, x, [2, 2], [2, 2], [0, 0], False, True, None)
             return y
-        _, indices = nnf.max_pool2d_with_indices(x, 2)
-        y = torch.ops.aten.max_pool2d_with_indices_backward(g, x, [2, 2], [2, 2], [0, 0], [1, 1], False, indices)
-        return y
+        _, indices = nnf.max_pool2d_with_indices(x, (2, 2))
+        unpooled: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
+            g, x, [2, 2], [2, 2], [0, 0], [1, 1], False, indices
+        )
+        return unpooled
 
 
 def layer_order(architecture: str) -> tuple[str, ...]:
@@ -273,7 +288,9 @@ def calibration_pictures(size: int = 160, count: int = 2) -> Tensor:
     """Pictures (count, 3, size, size) in 0..1 with a photograph's statistics: 1/f colour noise under flat shapes."""
     generator = torch.Generator().manual_seed(20150826)
     frequency = (torch.fft.fftfreq(size)[:, None] ** 2 + torch.fft.rfftfreq(size)[None] ** 2).sqrt().clamp(min=1 / size)
-    noise = torch.fft.irfft2(torch.fft.rfft2(torch.randn(count, 3, size, size, generator=generator)) / frequency, s=(size, size))
+    noise = torch.fft.irfft2(
+        torch.fft.rfft2(torch.randn(count, 3, size, size, generator=generator)) / frequency, s=(size, size)
+    )
     noise = noise / noise.std((2, 3), keepdim=True)
     opponent = torch.tensor([[1.0, 0.35, 0.2], [1.0, -0.35, 0.2], [1.0, 0.0, -0.4]])
     picture = 0.45 + 0.18 * torch.einsum("ij,njhw->nihw", opponent, noise)
@@ -282,6 +299,3 @@ def calibration_pictures(size: int = 160, count: int = 2) -> Tensor:
             y, x, h, w = (torch.rand(4, generator=generator) * size * torch.tensor([1, 1, 0.4, 0.4])).int().tolist()
             picture[index, :, y : y + h, x : x + w] += (torch.rand(3, 1, 1, generator=generator) - 0.5) * 0.6
     return picture.clamp(0, 1)
-
-
-__all__ = ["Convolution", "Maps", "Network", "Trunk", "calibration_pictures", "canonical", "conv_names", "layer_order", "normalized"]
