@@ -51,9 +51,9 @@ def test_adam_is_torchs_adam_at_a_constant_rate():
 
 
 def test_adams_first_step_is_the_rate_in_every_value():
-    gradient = torch.tensor([1e-6, -3.0, 200.0], dtype=torch.float64)
+    gradient = torch.tensor([1e-3, -3.0, 200.0], dtype=torch.float64)
     x = Adam(0.01, -1, 1).step(torch.zeros(3, dtype=torch.float64), 1.0, gradient, 0.0)
-    assert relative(x, torch.tensor([-0.01, 0.01, -0.01])) < 0.1
+    assert relative(x, torch.tensor([-0.01, 0.01, -0.01])) < 1e-2
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e12])

@@ -1,0 +1,190 @@
+"""The nearest-neighbour style loss: matching against brute force, the loss against its formula, votes, masks, windows."""
+
+import numpy as np
+import pytest
+import torch
+
+from scumble.engine import neighbours
+from scumble.engine.neighbours import Matched, NeighbourTerm, candidates, grid_map, grid_stride
+from scumble.engine.regions import region_weights
+from scumble.engine.tiles import windows
+from scumble.engine.vgg import Trunk
+from scumble.engine.weights import seeded
+
+TAPS = ("conv1_1", "conv2_1", "conv3_1")
+STRIDE = 2
+ONE = torch.ones(1, 1, 48, 64)
+
+
+@pytest.fixture(scope="module")
+def trunk():
+    return Trunk(seeded("vgg11"), TAPS)
+
+
+def picture(seed=0, height=48, width=64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(1, 3, height, width, generator=generator)
+
+
+def around(tile=None, height=48, width=64):
+    return windows(height, width, tile, 16, 4)
+
+
+def grid_region(mask=ONE):
+    return region_weights(mask, ["grid"], {"grid": STRIDE}, {"grid": 0.0}, erosion=0)
+
+
+def term_for(trunk, style, content, mask=ONE, visible=ONE, share=0.5, tile=None):
+    found = candidates(trunk, style, visible, TAPS, STRIDE, around(tile))
+    term = NeighbourTerm(trunk, TAPS, STRIDE, "grid", [Matched(grid_region(mask), found, 1.0, share)])
+    prepared = trunk.prepare(content)
+    for window in around(tile):
+        term.guide(trunk.forward(window.crop(prepared)), window)
+    return term
+
+
+def match(trunk, term, x, tile=None, **options):
+    prepared = trunk.prepare(x)
+    for window in around(tile):
+        term.match(trunk.forward(window.crop(prepared)), window, **options)
+
+
+def loss_and_gradient(trunk, term, x, tile=None):
+    prepared = trunk.prepare(x)
+    for window in around(tile):
+        term.observe(trunk.forward(window.crop(prepared)), window)
+    loss = term.solve()
+    total = torch.zeros_like(prepared)
+    for window in around(tile):
+        maps = trunk.forward(window.crop(prepared))
+        g = trunk.backward(maps, lambda tap, maps, g, window=window: term.add_gradient(tap, maps, window, g))
+        window.crop(total).add_(g)
+    return loss, total
+
+
+def hypercolumns(trunk, x, means, scales):
+    layers = grid_map(trunk.forward(trunk.prepare(x)), TAPS, STRIDE, trunk.stride)
+    rows = [layer[0].permute(1, 2, 0).reshape(-1, layer.shape[1]).double().numpy() for layer in layers]
+    parts = [(r - m.numpy()) * s / np.sqrt(r.shape[1]) for r, m, s in zip(rows, means, scales, strict=True)]
+    return np.concatenate(parts, 1)
+
+
+def test_matches_are_the_nearest_by_cosine(trunk, monkeypatch):
+    monkeypatch.setattr(neighbours, "SWEEPS", 0)
+    style, content = picture(1), picture(2)
+    term = term_for(trunk, style, content)
+    match(trunk, term, content, by_content_alone=True)
+    (matched,) = term.matched
+    found = matched.indices[around()[0]].numpy()
+
+    columns = hypercolumns(trunk, content, matched.candidates.means, matched.candidates.scales)
+    basis = matched.candidates.basis.double().numpy()
+    query = columns @ basis
+    query /= np.linalg.norm(query, axis=1, keepdims=True)
+    offered = matched.candidates.vectors.double().numpy() @ basis
+    offered /= np.linalg.norm(offered, axis=1, keepdims=True)
+    similar = query @ offered.T
+    chosen = similar[np.arange(len(query)), found]
+    assert np.all(chosen >= similar.max(1) - 1e-5)
+
+
+def test_a_style_matches_itself_in_place_and_votes_for_itself(trunk):
+    style = picture(3)
+    term = term_for(trunk, style, style)
+    match(trunk, term, style)
+    (matched,) = term.matched
+    places = matched.candidates.places[matched.indices[around()[0]]].view(24, 32)
+    own = torch.arange(24)[:, None] * 64 + torch.arange(32)[None]
+    assert (places == own).float().mean() > 0.99
+    colours, mass = term.votes(48, 64, around())
+    assert (mass > 0).all()
+    inner = (..., slice(8, -8), slice(8, -8))
+    assert torch.allclose(colours[inner], style[inner], atol=1e-5)
+
+
+def test_the_loss_is_one_minus_the_mean_cosine(trunk):
+    style, content, x = picture(1), picture(2), picture(4)
+    term = term_for(trunk, style, content)
+    match(trunk, term, x)
+    loss, _ = loss_and_gradient(trunk, term, x)
+    (matched,) = term.matched
+    columns = hypercolumns(trunk, x, matched.candidates.means, matched.candidates.scales)
+    target = matched.candidates.vectors[matched.indices[around()[0]]].double().numpy()
+    cosine = (columns * target).sum(1) / np.linalg.norm(columns, axis=1) / np.linalg.norm(target, axis=1)
+    assert loss == pytest.approx(np.mean(1 - cosine), rel=1e-5)
+
+
+def test_the_gradient_is_the_slope_of_the_loss(trunk):
+    style, content, x = picture(1), picture(2), picture(4)
+    term = term_for(trunk, style, content)
+    match(trunk, term, x)
+    _, gradient = loss_and_gradient(trunk, term, x)
+    gradient = gradient / torch.tensor(trunk.weights.preprocessing.std).view(1, 3, 1, 1)
+    step = 2e-3 * gradient / gradient.abs().max()
+    up, _ = loss_and_gradient(trunk, term, x + step)
+    down, _ = loss_and_gradient(trunk, term, x - step)
+    assert up - down == pytest.approx(2 * float((gradient * step).sum()), rel=2e-2)
+
+
+def test_windows_give_the_same_loss_and_gradient(trunk):
+    style, content, x = picture(1), picture(2), picture(4)
+    mask = torch.zeros(1, 1, 48, 64)
+    mask[..., 5:40, 9:50] = 0.7
+    found = []
+    for tile in (None, 16):
+        term = term_for(trunk, style, content, mask, tile=tile)
+        for each in term.matched:  # the same matches, so that only the windows differ
+            for window in around(tile):
+                rows = each.region.rows("grid", window)
+                if rows is not None:
+                    ys = rows.index // ((window.columns.stop - window.columns.start) // STRIDE)
+                    xs = rows.index % ((window.columns.stop - window.columns.start) // STRIDE)
+                    place = (ys + window.rows.start // STRIDE) * 32 + xs + window.columns.start // STRIDE
+                    each.indices[window] = (place * 7919) % len(each.candidates.vectors)
+        found.append(loss_and_gradient(trunk, term, x, tile))
+    (loss, gradient), (tiled_loss, tiled_gradient) = found
+    assert tiled_loss == pytest.approx(loss, rel=1e-5)
+    assert (tiled_gradient - gradient).norm() <= 1e-4 * gradient.norm()
+
+
+def test_only_rows_of_the_region_are_matched_and_voted_for(trunk):
+    mask = torch.zeros(1, 1, 48, 64)
+    mask[..., :24, :] = 1
+    term = term_for(trunk, picture(1), picture(2), mask)
+    match(trunk, term, picture(2))
+    (matched,) = term.matched
+    assert len(matched.indices[around()[0]]) == 12 * 32
+    _, mass = term.votes(48, 64, around())
+    assert not mass[..., 30:, :].any()
+
+
+def test_what_is_invisible_of_a_style_is_never_matched(trunk):
+    visible = torch.zeros(1, 1, 48, 64)
+    visible[..., :, :32] = 1
+    term = term_for(trunk, picture(1), picture(2), visible=visible)
+    match(trunk, term, picture(2))
+    (matched,) = term.matched
+    columns = matched.candidates.places[matched.indices[around()[0]]] % 64
+    assert ((columns < 16) | (columns >= 48)).all()  # the left half, and the right half of its mirror image
+
+
+def test_coherence_keeps_pieces_of_the_style_whole(trunk, monkeypatch):
+    def soft(seed):
+        coarse = torch.nn.functional.interpolate(picture(seed, 6, 8), size=(48, 64), mode="bicubic")
+        return coarse + 0.1 * picture(seed + 1)
+
+    style, content = soft(5), soft(8)
+
+    def pieces(coherence):
+        monkeypatch.setattr(neighbours, "COHERENCE", coherence)
+        term = term_for(trunk, style, content)
+        match(trunk, term, content)
+        (matched,) = term.matched
+        places = matched.candidates.places[matched.indices[around()[0]]].view(24, 32)
+        return float((places[:, 1:] - places[:, :-1] == 1).float().mean())
+
+    assert pieces(0.1) > 2 * pieces(0.0) + 0.2
+
+
+def test_large_pictures_have_a_coarser_grid():
+    assert grid_stride(128 * 128) < grid_stride(1024 * 1024)
