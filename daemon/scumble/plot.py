@@ -61,20 +61,20 @@ class _Plot:
 
     def _axes(self) -> None:
         right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-        for power in range(math.ceil(self._low), math.floor(self._high) + 1):
+        for power in range(math.floor(self._low), math.floor(self._high) + 1):
             for part in range(1, 10):
-                y = math.log10(part) + power
-                if y <= self._high:
-                    at = self.y(10**y)
+                if self._low <= math.log10(part) + power + 1e-9 and math.log10(part) + power - 1e-9 <= self._high:
+                    at = self.y(part * 10.0**power)
                     self._line([(_LEFT, at), (right, at)], "#d9d4ca" if part == 1 else "#e9e5dd", 1)
-            self._write((_LEFT - 8, self.y(10.0**power)), _power(power), "rm")
+                    if part == 1 or (part in (2, 5) and self._high - self._low < 2.5):
+                        self._write((_LEFT - 8, at), f"{part * 10.0**power:g}", "rm")
         for iteration in _ticks(self._count):
             at = self.x(iteration)
             self._line([(at, bottom), (at, bottom + 5)], FAINT, 1)
             self._write((at, bottom + 8), str(iteration), "ma")
         self._line([(_LEFT, _TOP), (_LEFT, bottom), (right, bottom)], FAINT, 1)
         self._write(((_LEFT + right) / 2, _HEIGHT - 10), "iteration", "md", FAINT)
-        self._write((16, 14), "loss", "la", INK, 16)
+        self._write((_LEFT - 8, _TOP - 28), "loss", "ra", FAINT)
 
     def _levels(self, levels: Iterable[Level]) -> None:
         first = 1
@@ -89,7 +89,7 @@ class _Plot:
             text = f"{level.width} x {level.height} px"
             room = self.x(last) - self.x(first)
             if face(13).getlength(text) < room or first == 1:
-                self._write((self.x(first) + 6, _TOP - 20), text, "la", FAINT)
+                self._write((self.x(first) + 6, _TOP - 28), text, "la", FAINT)
             first += level.iterations
 
     def _names(self, ends: list[tuple[float, str, float]]) -> None:
@@ -108,13 +108,11 @@ class _Plot:
 
 
 def _limits(least: float, most: float) -> tuple[float, float]:
-    """Powers of ten: whole ones around the values, but never more than twelve."""
-    high = math.ceil(math.log10(most) + 1e-9)
-    return max(min(math.floor(math.log10(least)), high - 1), high - 12), high
-
-
-def _power(power: int) -> str:
-    return f"{10.0**power:g}"
+    """Logarithms of 1, 2 or 5 times a power of ten just around the values, but never more than twelve powers."""
+    steps = [power + math.log10(part) for power in range(-40, 40) for part in (1, 2, 5)]
+    high = min((step for step in steps if step > math.log10(most)), default=steps[-1])
+    low = max((step for step in steps if step < math.log10(least)), default=steps[0])
+    return max(low, high - 12), high
 
 
 def _ticks(count: int) -> list[int]:

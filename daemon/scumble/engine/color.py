@@ -112,6 +112,8 @@ def match_palette(
     style_weight: Tensor | None = None,
     content_weight: Tensor | None = None,
     method: Literal["cholesky", "symmetric"] = "symmetric",
+    *,
+    evenness: float = 0.0,
 ) -> Tensor:
     """The style's colours mapped linearly to the content's mean and covariance: *Color*, section 3.1.
 
@@ -119,15 +121,23 @@ def match_palette(
     Σ_C^½ Σ_S^(−½) of the symmetric roots (`symmetric`), which leaves colours nearer to where they were. The deviation
     of the style along each principal axis is taken as at least one `LEVEL`; above it the match is exact, below it the
     result varies less than the content, so no colour is amplified by more than the content's largest deviation in
-    levels. Pictures are (1, 3, height, width), of any two sizes. Raises `ScumbleError("empty-mask")` where no weight
+    levels. With `evenness` above 0 both covariances are moved that far (0..1) towards a sphere of the same size: at 1
+    every colour direction is amplified alike, and no faint one more than the others. Pictures are
+    (1, 3, height, width), of any two sizes. Raises `ScumbleError("empty-mask")` where no weight
     is above 0.
     """
     style_mean, style_covariance = weighted_moments(style, style_weight)
     content_mean, content_covariance = weighted_moments(content, content_weight)
+    style_covariance, content_covariance = (_evened(each, evenness) for each in (style_covariance, content_covariance))
     root = _cholesky_root if method == "cholesky" else _symmetric_root
     # A content without spread has no Cholesky factor: it is given a spread far below any rounding of a picture.
     matrix = root(content_covariance, 1e-16) @ torch.linalg.inv(root(style_covariance, LEVEL**2))
     return _transform(style, matrix.tolist(), (content_mean - matrix @ style_mean).tolist())
+
+
+def _evened(covariance: Tensor, evenness: float) -> Tensor:
+    sphere = torch.eye(3, dtype=covariance.dtype) * covariance.trace() / 3
+    return covariance + evenness * (sphere - covariance)
 
 
 def match_histogram(

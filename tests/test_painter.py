@@ -1,0 +1,523 @@
+"""Whole paintings, small ones: what stays, what changes, what repeats."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import flat_picture, gray_picture, recipe, rgb_picture
+
+from scumble.engine.painter import Painter, paint
+from scumble.engine.schedule import Box
+from scumble.errors import ScumbleError
+from scumble.picture import Picture, load
+from scumble.recipe import PRESETS, Recipe
+
+IMAGES = Path(__file__).resolve().parents[2] / "shared" / "images"
+LOSSES = ["gram", "neighbours"]
+CONTENT = rgb_picture(48, 64)
+STYLE = rgb_picture(56, 40, seed=100)
+both_losses = pytest.mark.parametrize("style_loss", LOSSES)
+
+
+@pytest.fixture(scope="module")
+def painter():
+    return Painter("cpu")
+
+
+def painted(painter, content=CONTENT, pictures=None, on_step=None, **fields):
+    fields.setdefault("style_loss", "gram")
+    return painter.paint(content, recipe(**fields), {"style": STYLE, **(pictures or {})}, on_step)
+
+
+def in_floats(picture):
+    """The same picture in float32, so that nothing is rounded."""
+    return Picture.from_rgb(picture.rgb(), "float32")
+
+
+def box_mask(height, width, rows, columns):
+    mask = np.zeros((height, width))
+    mask[slice(*rows), slice(*columns)] = 1
+    return mask
+
+
+def wedge(height, width):
+    """A mask from black at the left to white at the right, with black and white margins."""
+    return np.broadcast_to(np.clip(np.linspace(-0.3, 1.3, width), 0, 1), (height, width))
+
+
+def mean_colour(picture, mask):
+    return picture.rgb()[mask > 0].mean(0)
+
+
+# -------------------------------------------------------------------------------------------------- what stays as it is
+
+
+@both_losses
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_outside_the_mask_every_bit_stays(painter, dtype, style_loss):
+    content, mask = rgb_picture(48, 64, dtype=dtype), box_mask(48, 64, (10, 30), (20, 45))
+    result = painted(painter, content, {"m": gray_picture(mask)}, selection="m", style_loss=style_loss).picture
+    assert result.depth == dtype
+    assert np.array_equal(result.pixels[mask == 0], content.pixels[mask == 0])
+    assert (result.pixels[mask > 0] != content.pixels[mask > 0]).mean() > 0.9
+
+
+def test_outside_all_regions_every_bit_stays(painter):
+    masks = [box_mask(48, 64, (0, 20), (0, 30)), box_mask(48, 64, (30, 48), (40, 64))]
+    result = painted(
+        painter,
+        pictures={"a": gray_picture(masks[0]), "b": gray_picture(masks[1])},
+        regions=[{"name": name, "mask": name} for name in "ab"],
+        styles=[{"picture": "style", "region": name} for name in "ab"],
+    ).picture
+    outside = sum(masks) == 0
+    assert np.array_equal(result.pixels[outside], CONTENT.pixels[outside])
+    assert all((result.pixels[mask > 0] != CONTENT.pixels[mask > 0]).any() for mask in masks)
+
+
+@pytest.mark.parametrize("start", ["noise", "style", "blend"])
+def test_outside_the_mask_every_bit_stays_whatever_the_start(painter, start):
+    mask = box_mask(48, 64, (10, 30), (20, 45))
+    result = painted(painter, pictures={"m": gray_picture(mask)}, selection="m", start=start).picture
+    assert np.array_equal(result.pixels[mask == 0], CONTENT.pixels[mask == 0])
+
+
+@both_losses
+def test_strength_zero_gives_the_content_back(painter, style_loss):
+    result = painted(painter, strength=0, style_loss=style_loss)
+    assert np.array_equal(result.picture.pixels, CONTENT.pixels)
+    assert result.losses == ()
+
+
+def with_alpha(picture, alpha):
+    return Picture(np.concatenate([picture.pixels, np.rint(alpha * 255).astype(np.uint8)[..., None]], 2))
+
+
+def test_alpha_comes_back_as_it_went_in(painter):
+    content = with_alpha(CONTENT, wedge(48, 64))
+    result = painted(painter, content).picture
+    assert np.array_equal(result.pixels[..., 3], content.pixels[..., 3])
+    hidden = content.pixels[..., 3] == 0
+    assert np.array_equal(result.pixels[hidden], content.pixels[hidden])
+    assert (result.pixels[~hidden] != content.pixels[~hidden]).any(1).mean() > 0.9
+
+
+@both_losses
+def test_what_lies_under_transparency_has_no_say(painter, style_loss):
+    alpha = wedge(48, 64)
+    clean = with_alpha(CONTENT, alpha)
+    garbage = clean.pixels.copy()
+    garbage[alpha == 0, :3] = np.random.default_rng(0).integers(0, 256, (int((alpha == 0).sum()), 3))
+    first, second = (painted(painter, each, style_loss=style_loss).picture for each in (clean, Picture(garbage)))
+    assert np.array_equal(first.pixels[alpha > 0], second.pixels[alpha > 0])
+
+
+def test_what_lies_under_a_styles_transparency_has_no_say(painter):
+    alpha = wedge(56, 40)
+    clean = with_alpha(STYLE, alpha)
+    garbage = clean.pixels.copy()
+    garbage[alpha == 0, :3] = 255 - garbage[alpha == 0, :3]
+    first, second = (painted(painter, pictures={"style": each}).picture for each in (clean, Picture(garbage)))
+    assert np.array_equal(first.pixels, second.pixels)
+
+
+@both_losses
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_luminance_only_keeps_the_chrominance(painter, optimizer, style_loss):
+    content = in_floats(CONTENT)
+    result = painted(
+        painter, content, keep_colors="luminance", optimizer=optimizer, style_loss=style_loss, iterations=4
+    ).picture
+    own, found = content.rgb(), result.rgb()
+    for channel in (0, 2):
+        assert np.abs((found[..., channel] - found[..., 1]) - (own[..., channel] - own[..., 1])).max() < 1e-5
+    assert np.abs(found - own).mean() > 0.01
+
+
+# ------------------------------------------------------------------------------------------------- how much is painted
+
+
+@both_losses
+def test_a_half_transparent_mask_shows_half_of_the_painting(painter, style_loss):
+    content = in_floats(CONTENT)
+    half = Picture(np.full((48, 64, 1), 0.5, np.float32))
+    fields = {"optimizer": "sgd", "style_loss": style_loss}  # smooth: does not blow up rounding
+    whole = painted(painter, content, **fields).picture.rgb()
+    shown = painted(painter, content, {"m": half}, selection="m", **fields).picture.rgb()
+    assert np.abs(shown - (content.rgb() + whole) / 2).max() < 2e-3
+    assert np.abs(shown - content.rgb()).mean() > 0.005
+
+
+def test_a_soft_mask_mixes_in_proportion(painter):
+    """The last preview of a mask that is hard is the painting; here mask and content give back the same mixture."""
+    content, mask = in_floats(CONTENT), wedge(48, 64).astype(np.float32)
+    result = painted(painter, content, {"m": Picture(mask[..., None])}, selection="m", start="noise").picture.rgb()
+    change = np.abs(result - content.rgb()).max(2)
+    assert (change <= mask + 1e-6).all()
+    assert change[mask == 1].mean() > 0.05
+    assert 0.3 < change[(mask > 0.4) & (mask < 0.6)].mean() / change[mask == 1].mean() < 0.7
+
+
+def test_the_last_preview_is_the_finished_picture(painter):
+    previews = []
+    mask = Picture(wedge(48, 64).astype(np.float32)[..., None])
+    result = painted(
+        painter, in_floats(CONTENT), {"m": mask}, lambda step: previews.append(step.preview()), selection="m"
+    )
+    assert np.abs(previews[-1] - result.picture.rgb()).max() < 1e-5
+
+
+def test_mix_says_how_much_is_painted_where(painter):
+    result = painted(painter, pictures={"m": gray_picture(wedge(48, 64))}, selection="m")
+    assert np.allclose(result.mix, gray_picture(wedge(48, 64)).as_mask())
+
+
+def two_colours(painter, style_loss, **fields):
+    left = box_mask(64, 96, (0, 64), (0, 48))
+    content = Picture.from_rgb(0.35 + 0.3 * rgb_picture(64, 96).rgb())
+    result = painted(
+        painter,
+        content,
+        {
+            "red": flat_picture((0.85, 0.15, 0.15)),
+            "blue": flat_picture((0.15, 0.2, 0.85)),
+            "left": gray_picture(left),
+            "right": gray_picture(1 - left),
+        },
+        regions=[{"name": "l", "mask": "left"}, {"name": "r", "mask": "right"}],
+        styles=[{"picture": "red", "region": "l"}, {"picture": "blue", "region": "r"}],
+        iterations=30,
+        strength=90,
+        style_loss=style_loss,
+        **fields,
+    )
+    return mean_colour(result.picture, left), mean_colour(result.picture, 1 - left)
+
+
+@both_losses
+def test_two_regions_take_the_colours_of_their_own_styles(painter, style_loss):
+    red, blue = two_colours(painter, style_loss)
+    assert np.abs(red - (0.85, 0.15, 0.15)).max() < 0.12
+    assert np.abs(blue - (0.15, 0.2, 0.85)).max() < 0.12
+
+
+def test_styles_of_one_region_share_it_by_weight(painter):
+    pictures = {"red": flat_picture((0.8, 0.2, 0.2)), "blue": flat_picture((0.2, 0.2, 0.8))}
+    found = []
+    for weights in ((9, 1), (1, 9)):
+        styles = [{"picture": name, "weight": weight} for name, weight in zip(pictures, weights, strict=True)]
+        result = painted(painter, pictures=pictures, styles=styles, iterations=25, strength=90)
+        found.append(result.picture.rgb().mean((0, 1)))
+    assert found[0][0] > found[1][0] + 0.1
+    assert found[0][2] < found[1][2] - 0.1
+
+
+def test_more_strength_changes_more(painter):
+    changes = [
+        np.abs(
+            painted(painter, in_floats(CONTENT), strength=strength, iterations=15).picture.rgb() - CONTENT.rgb()
+        ).mean()
+        for strength in (10, 95)
+    ]
+    assert changes[1] > 1.5 * changes[0]
+
+
+# --------------------------------------------------------------------------------------------------------- odd shapes
+
+
+@both_losses
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (17, 31)])
+def test_pictures_of_any_shape(painter, size, style_loss):
+    content = rgb_picture(*size)
+    result = painted(painter, content, style_loss=style_loss)
+    assert result.picture.pixels.shape == content.pixels.shape
+    assert all(np.isfinite(list(losses.values())).all() for losses in result.losses)
+
+
+@both_losses
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 500)])
+def test_styles_of_any_shape(painter, size, style_loss):
+    result = painted(painter, pictures={"style": rgb_picture(*size)}, style_loss=style_loss)
+    assert all(np.isfinite(list(losses.values())).all() for losses in result.losses)
+
+
+@both_losses
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs"])
+def test_a_style_equal_to_the_content(painter, optimizer, style_loss):
+    result = painted(painter, pictures={"style": CONTENT}, optimizer=optimizer, style_loss=style_loss)
+    assert all(np.isfinite(list(losses.values())).all() for losses in result.losses)
+
+
+@both_losses
+@pytest.mark.parametrize(
+    "mask",
+    [
+        box_mask(48, 64, (0, 20), (0, 64)),
+        box_mask(48, 64, (28, 48), (40, 64)),
+        box_mask(48, 64, (20, 21), (33, 34)),
+        box_mask(48, 64, (0, 1), (0, 1)),
+        box_mask(48, 64, (47, 48), (63, 64)),
+    ],
+    ids=["upper border", "corner", "one pixel", "first pixel", "last pixel"],
+)
+def test_masks_of_any_shape(painter, mask, style_loss):
+    result = painted(painter, pictures={"m": gray_picture(mask)}, selection="m", iterations=4, style_loss=style_loss)
+    assert np.array_equal(result.picture.pixels[mask == 0], CONTENT.pixels[mask == 0])
+    assert all(np.isfinite(list(losses.values())).all() for losses in result.losses)
+    assert (result.picture.pixels[mask > 0] != CONTENT.pixels[mask > 0]).any()
+
+
+def test_a_flat_content_and_a_flat_style(painter):
+    result = painted(
+        painter, Picture(np.full((48, 48, 3), 128, np.uint8)), {"style": Picture(np.zeros((9, 9, 3), np.uint8))}
+    )
+    assert all(np.isfinite(list(losses.values())).all() for losses in result.losses)
+
+
+def test_a_gray_content_becomes_a_colour_picture(painter):
+    result = painted(painter, Picture(CONTENT.pixels[..., :1]))
+    assert result.picture.pixels.shape == (48, 64, 3)
+
+
+# ------------------------------------------------------------------------------------------------------------- repeats
+
+
+@both_losses
+@pytest.mark.parametrize("start", ["content", "noise"])
+def test_the_same_recipe_gives_the_same_bits(painter, start, style_loss):
+    first, second = (painted(each, start=start, style_loss=style_loss) for each in (painter, Painter("cpu")))
+    assert np.array_equal(first.picture.pixels, second.picture.pixels)
+    assert first.losses == second.losses
+
+
+def test_another_seed_is_another_picture(painter):
+    first, second = (painted(painter, start="noise", seed=seed).picture for seed in (0, 1))
+    assert (first.pixels != second.pixels).mean() > 0.5
+
+
+@both_losses
+def test_a_second_job_with_the_same_style_computes_no_targets(painter, style_loss):
+    fresh = Painter("cpu")
+
+    def computed():
+        return fresh.targets.computed + fresh.candidates.computed
+
+    painted(fresh, style_loss=style_loss)
+    once = computed()
+    assert once > 0
+    painted(fresh, rgb_picture(48, 64, seed=9), style_loss=style_loss)
+    assert computed() == once
+    painted(fresh, pictures={"style": rgb_picture(56, 40, seed=101)}, style_loss=style_loss)
+    assert computed() > once
+
+
+def test_paint_is_a_painter_for_one_job(painter):
+    single = paint(CONTENT, recipe(style_loss="gram"), {"style": STYLE}, device="cpu")
+    assert np.array_equal(single.picture.pixels, painted(painter).picture.pixels)
+
+
+@pytest.mark.parametrize("keep_colors", ["off", "luminance"])
+def test_tiles_paint_the_same_picture(painter, keep_colors):
+    content = in_floats(rgb_picture(150, 170))
+    fields = {"keep_colors": keep_colors, "optimizer": "sgd", "scales": 1}
+    whole, tiled = (painted(painter, content, memory_mb=limit, **fields) for limit in (4000, 64))
+    assert whole.plan.tile_px is None
+    assert tiled.plan.tile_px is not None
+    assert any("tiles" in warning for warning in tiled.warnings)
+    assert np.abs(whole.picture.rgb() - tiled.picture.rgb()).max() < 1e-3
+
+
+# --------------------------------------------------------------------------------------------------- stop and go on
+
+
+def test_a_painting_can_be_stopped(painter):
+    result = painted(painter, on_step=lambda step: step.iteration == 3, iterations=10)
+    assert result.stopped
+    assert len(result.losses) == 3
+    assert (result.picture.pixels != CONTENT.pixels).mean() > 0.5
+
+
+def test_what_is_stopped_is_what_a_shorter_run_shows(painter):
+    previews = []
+
+    def until_three(step):
+        previews.append(step.preview())
+        return step.iteration == 3
+
+    result = painted(painter, in_floats(CONTENT), on_step=until_three, iterations=10)
+    assert np.abs(previews[2] - result.picture.rgb()).max() < 1e-5
+
+
+def test_a_painting_stopped_at_a_coarse_scale_has_full_size(painter):
+    result = painted(painter, on_step=lambda step: step.iteration == 1, scales=2)
+    assert result.picture.size == CONTENT.size
+    assert (result.picture.pixels != CONTENT.pixels).mean() > 0.5
+
+
+def test_an_error_of_the_caller_ends_the_job(painter):
+    def fail(step):
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError, match="gone"):
+        painted(painter, on_step=fail)
+
+
+@both_losses
+def test_going_on_starts_from_the_earlier_picture(painter, style_loss):
+    """One short step away from it, and not from the content."""
+    earlier = rgb_picture(48, 64, seed=33)
+    fields = {"start": "picture", "start_picture": "earlier", "iterations": 1, "learning_rate": 0.01}
+    result = painted(painter, pictures={"earlier": earlier}, style_loss=style_loss, **fields).picture
+    assert np.abs(result.rgb() - earlier.rgb()).max() < 0.05
+
+
+def test_going_on_goes_on_falling(painter):
+    first = painted(painter, iterations=12)
+    fields = {"start": "picture", "start_picture": "earlier", "iterations": 12}
+    second = painted(painter, pictures={"earlier": first.picture}, **fields)
+    assert second.losses[0]["total"] < 0.7 * first.losses[0]["total"]
+    assert second.losses[-1]["total"] < first.losses[-1]["total"]
+
+
+# -------------------------------------------------------------------------------------------------------- what is told
+
+
+def test_steps_count_over_all_levels(painter):
+    steps = []
+    result = painted(painter, on_step=steps.append, scales=2, iterations=[3, 2])
+    assert [step.iteration for step in steps] == [1, 2, 3, 4, 5]
+    assert [step.level for step in steps] == [1, 1, 1, 2, 2]
+    assert {(step.iterations, step.levels) for step in steps} == {(5, 2)}
+    assert [(step.width, step.height) for step in steps] == [(32, 24)] * 3 + [(64, 48)] * 2
+    assert [step.losses for step in steps] == list(result.losses)
+
+
+def test_progress_rises_to_one_and_no_time_is_left(painter):
+    steps = []
+    painted(painter, on_step=steps.append, scales=2, iterations=3)
+    progress = [step.progress for step in steps]
+    assert progress == sorted(progress)
+    assert progress[0] > 0
+    assert progress[-1] == pytest.approx(1)
+    assert steps[-1].seconds_left == 0
+    assert all(step.seconds_left > 0 for step in steps[:-1])
+
+
+def test_previews_have_the_size_of_their_level(painter):
+    shapes = []
+    painted(painter, on_step=lambda step: shapes.append(step.preview().shape), scales=2, iterations=1)
+    assert shapes == [(24, 32, 3), (48, 64, 3)]
+
+
+def test_previews_can_be_shown(painter):
+    previews = []
+    painted(painter, on_step=lambda step: previews.append(step.preview()), optimizer="lbfgs", start="noise")
+    assert all(each.dtype == np.float32 for each in previews)
+    assert all(each.min() >= 0 and each.max() <= 1 for each in previews)
+
+
+def test_a_preview_shows_the_box_only(painter):
+    content = rgb_picture(40, 400)
+    mask = box_mask(40, 400, (0, 40), (0, 20))
+    previews = []
+    result = painted(
+        painter,
+        content,
+        {"m": gray_picture(mask)},
+        lambda step: previews.append(step.preview()),
+        selection="m",
+        context_px=10,
+        scales=1,
+    )
+    assert result.box.width < 200
+    assert previews[0].shape == (result.box.height, result.box.width, 3)
+
+
+def test_the_plan_is_what_is_done(painter):
+    asked = recipe(style_loss="gram", scales=2)
+    result = painted(painter, scales=2)
+    assert painter.plan(CONTENT.size, Box(0, 0, 64, 48), asked).levels == result.plan.levels
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs"])
+def test_the_losses_fall(painter, optimizer):
+    losses = [step["total"] for step in painted(painter, optimizer=optimizer, iterations=20).losses]
+    assert min(losses[-3:]) < 0.8 * losses[0]
+
+
+def test_everyday_losses_start_at_one(painter):
+    first = painted(painter, tv_weight=1, frame_weight=0, iterations=1).losses[0]
+    assert first["style"] == pytest.approx(1, rel=1e-4)
+    assert first["tv"] == pytest.approx(1, rel=1e-4)
+    assert first["content"] == 0
+
+
+def test_the_total_is_the_sum_of_the_kinds(painter):
+    for losses in painted(painter, start="noise").losses:
+        assert losses["total"] == pytest.approx(sum(value for kind, value in losses.items() if kind != "total"))
+
+
+def test_a_layer_that_the_network_lacks_is_refused(painter):
+    with pytest.raises(ScumbleError, match="conv3_4"):
+        painted(painter, style_layers="conv3_4")
+
+
+def test_features_that_do_not_exist_are_refused(painter):
+    with pytest.raises(ScumbleError, match="vgg99"):
+        painted(painter, features="vgg99")
+
+
+# -------------------------------------------------------------------------------------------------------------- presets
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_paints(painter, name):
+    small = Recipe.from_preset(name, styles=[{"picture": "style"}], features="seeded-vgg11", iterations=2)
+    result = painter.paint(rgb_picture(48, 48), small, {"style": STYLE})
+    assert result.picture.size == (48, 48)
+    assert all(np.isfinite(list(losses.values())).all() for losses in result.losses)
+
+
+def test_texture_is_style_alone(painter):
+    small = Recipe.from_preset(
+        "texture", styles=[{"picture": "red"}], features="seeded-vgg11", iterations=30, precision="float32"
+    )
+    result = painter.paint(CONTENT, small, {"red": flat_picture((0.85, 0.15, 0.15))})
+    assert "content" not in result.losses[0]
+    assert np.abs(result.picture.rgb().mean((0, 1)) - (0.85, 0.15, 0.15)).max() < 0.1
+    assert np.abs(np.corrcoef(result.picture.rgb().mean(2).ravel(), CONTENT.rgb().mean(2).ravel())[0, 1]) < 0.3
+
+
+def test_reconstruct_finds_the_content_again(painter):
+    small = Recipe.from_preset(
+        "reconstruct", features="seeded-vgg11", content_layers="conv2_1", iterations=80, precision="float32"
+    )
+    result = painter.paint(CONTENT, small, {})
+    assert "style" not in result.losses[0]
+    assert np.abs(result.picture.rgb() - CONTENT.rgb()).mean() < 0.05
+
+
+@both_losses
+def test_real_pictures(painter, style_loss):
+    if not (IMAGES / "tubingen.jpg").is_file():
+        pytest.skip(f"{IMAGES} is not on this machine")
+    content = load(IMAGES / "tubingen.jpg")
+    top = box_mask(content.height, content.width, (0, content.height // 2), (0, content.width))
+    pictures = {
+        "night": load(IMAGES / "starry_night.jpg"),
+        "scream": load(IMAGES / "the_scream.jpg"),
+        "sky": gray_picture(top),
+        "town": gray_picture(1 - top),
+    }
+    result = painted(
+        painter,
+        content,
+        pictures,
+        regions=[{"name": name, "mask": name} for name in ("sky", "town")],
+        styles=[{"picture": "night", "region": "sky"}, {"picture": "scream", "region": "town"}],
+        size=128,
+        iterations=4,
+        style_loss=style_loss,
+    )
+    assert result.picture.size == content.size
+    assert result.losses[-1]["total"] < result.losses[0]["total"]
