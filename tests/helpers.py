@@ -11,6 +11,9 @@ from scumble.engine.weights import ARCHITECTURES, TORCHVISION, Weights, conv_nam
 from scumble.picture import Picture
 from scumble.recipe import Recipe
 
+# Two threads that wait for each other take ten times as long over a small picture where the machine is busy.
+torch.set_num_threads(1)
+
 
 def narrow(architecture="vgg19", width=6, seed=0, preprocessing=TORCHVISION, bias=0.1):
     """A network of that architecture with few channels, trained on nothing: everything of it is small and quick."""

@@ -371,7 +371,7 @@ def test_masked():
 
 def test_texture_is_style_alone():
     recipe = Recipe.from_preset("texture")
-    assert (recipe.content_weight, recipe.start) == (0, Start.NOISE)
+    assert (recipe.content_weight, recipe.tv_weight, recipe.start) == (0, 0, Start.NOISE)
     assert recipe.style_weight > 0
 
 

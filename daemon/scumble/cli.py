@@ -5,7 +5,6 @@ traceback (unless `--debug` is given), with the exit status of its `ScumbleError
 command runs: `scumble --help` answers at once.
 """
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -74,8 +73,6 @@ def _refuse(sentence: str, hint: str, status: int, debug: bool) -> NoReturn:
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Repaint a photo, or a part of it, in the manner of one or several pictures."""
-    # Threads of OpenMP that spin while they wait make a busy machine ten times slower; read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

@@ -16,7 +16,7 @@ from scumble.picture import Picture, load, save
 from scumble.recipe import Recipe
 from scumble.sheet import FAINT, GAP, INK, LINE, MARGIN, PAPER, Tile, as_picture, face, fitted, scaled, shelf
 
-SHOWN = {"sky": "night", "water": "dabs"}
+SHOWN = {"sky": "bands", "water": "night"}
 """Which region of the scene is painted after which painting."""
 _STYLE_SIZE = 384
 _RESULT_WIDTH = 760  # px on the contact sheet, at least

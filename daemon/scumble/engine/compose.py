@@ -242,7 +242,7 @@ class Composer:
         for region, mask, pictures in zip(self.job.regions, canvas.regions, styles, strict=True):
             total = sum(style.style.weight for style in region.styles)
             for style, picture in zip(region.styles, pictures, strict=True):
-                # a faint colour of the content amplified to the style's would turn clouds into the night's blackest part
+                # a faint colour of the content, amplified to the style's, would turn clouds into the blackest night
                 moved = match_palette(canvas.content, picture.rgb, mask, picture.visible, evenness=0.6).clamp(0, 1)
                 guide = guide + mask / mass * (style.style.weight / total) * (moved - canvas.content)
         return guide

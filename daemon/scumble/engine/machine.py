@@ -28,7 +28,10 @@ def device_of(name: str = "auto") -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ScumbleError("no-device", f"The device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0]
+        if reason.startswith("Expected one of"):
+            reason = "there is no such kind of device"
+        raise ScumbleError("no-device", f"The device {name!r} cannot be used: {reason}.") from None
     return device
 
 

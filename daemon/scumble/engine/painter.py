@@ -3,8 +3,9 @@
 A `Painter` keeps networks and style statistics warm from job to job; `paint` is for a single one.
 """
 
+import statistics
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from scumble.engine.features import Profile, profile, resolve
 from scumble.engine.frame import Frame
 from scumble.engine.job import Job, bind
 from scumble.engine.machine import device_of, dtype_of, held_pages
-from scumble.engine.neighbours import Candidates
+from scumble.engine.neighbours import FINE_GRID, Candidates
 from scumble.engine.objective import Evaluation
 from scumble.engine.resample import resize
 from scumble.engine.schedule import Box, Plan, available_bytes, bounds, footprint, plan
@@ -131,7 +132,9 @@ class Painter:
         trunk = easel.trunk
         channels = {name: trunk.channels[name] / trunk.stride[name] ** 2 for name in trunk.channels}
         held = sum(w.numel() for w in trunk.weights.filters.values()) * 2 * trunk.dtype.itemsize
-        cost = footprint(channels, trunk.dtype.itemsize, recipe.optimizer, held)
+        asked = self._weighting(recipe, trunk.weights, profile(trunk.weights))
+        columns = sum(trunk.channels.get(tap.replace("preact", "conv"), 512) for tap in asked.neighbours) / FINE_GRID**2
+        cost = footprint(channels, trunk.dtype.itemsize, recipe.optimizer, held, columns)
         return plan(*size, selected, recipe, cost, available_bytes(self.device), int(easel.halo))
 
     def _paint(self, job: Job, selected: Box, on_step: OnStep, began: float) -> Painting:
@@ -204,7 +207,7 @@ class _Run:
         self._work = sum(level.work for level in todo.levels)
         self._done = 0
         self._iteration = 0
-        self._rate: float | None = None
+        self._paces: deque[float] = deque(maxlen=5)
         self.losses: list[Mapping[str, float]] = []
         self.stopped = False
 
@@ -230,9 +233,8 @@ class _Run:
         pixels = level.width * level.height
         self._done += pixels
         self._iteration += 1
-        # the pace changes from minute to minute on a shared machine: follow the last iterations
-        pace = seconds / pixels
-        self._rate = pace if self._rate is None else 0.8 * self._rate + 0.2 * pace
+        # the pace changes from minute to minute on a shared machine, and the first iteration is slow
+        self._paces.append(seconds / pixels)
         losses = {**evaluation.parts, "total": evaluation.total}
         self.losses.append(losses)
         step = Step(
@@ -244,7 +246,7 @@ class _Run:
             height=level.height,
             losses=losses,
             progress=self._done / self._work,
-            seconds_left=(self._work - self._done) * self._rate,
+            seconds_left=(self._work - self._done) * statistics.median(self._paces),
             preview=lambda: _preview(canvas, x),
         )
         if self._on_step(step):

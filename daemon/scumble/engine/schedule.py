@@ -156,15 +156,24 @@ def _tile(level: Level, footprint: Footprint, limit: float, halo: int) -> int | 
 
 
 def footprint(
-    channels_per_px: Mapping[str, float], itemsize: int, optimizer: Optimizer, weights_bytes: float
+    channels_per_px: Mapping[str, float],
+    itemsize: int,
+    optimizer: Optimizer,
+    weights_bytes: float,
+    hypercolumn_channels_per_px: float = 0.0,
 ) -> Footprint:
-    """Predict memory. `channels_per_px` is, per convolution, channels / stride²; `itemsize` the bytes of a value."""
+    """Predict memory. `channels_per_px` is, per convolution, channels / stride²; `itemsize` the bytes of a value.
+
+    `hypercolumn_channels_per_px` is the same of the grid on which neighbours are looked for.
+    """
     widest = max(channels_per_px.values())
     kept = sum(channels_per_px.values())
     # on the way back: the gradient, its rectified copy and the padded map of the widest layer
     window = itemsize * (kept + 3.2 * widest) + 4 * 3 * 4
+    # a hypercolumn in float32: gathered, standardised, its target, and the gradients of these
+    window += 6 * 4 * hypercolumn_channels_per_px
     vectors = {Optimizer.ADAM: 8, Optimizer.SGD: 7, Optimizer.LBFGS: 28}[optimizer]
-    content = 512 / 64 * itemsize
+    content = 512 / 64 * itemsize + hypercolumn_channels_per_px * itemsize
     return Footprint(window, vectors * 3 * 4 + content, weights_bytes)
 
 
