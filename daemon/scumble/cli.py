@@ -193,7 +193,7 @@ def sheet(ctx: click.Context, /, photo: str | None, rows: str, columns: str | No
 
 @cli.command()
 @click.option("-o", "--output", default="scumble-demo", metavar="DIR", help="Where to put it.  [scumble-demo]")
-@click.option("--size", type=click.IntRange(48, 2048), default=512, metavar="PX", help="Width of the scene.  [512]")
+@click.option("--size", type=click.IntRange(48, 2048), default=640, metavar="PX", help="Width of the scene.  [640]")
 @click.option("--quality", default="draft", metavar="draft|normal|fine", help="How much work to do.  [draft]")
 @click.option("--set", "set_", multiple=True, metavar="KEY=VALUE", help="Any other field of the recipe.")
 def demo(output: str, size: int, quality: str, set_: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from scumble.sheet import FAINT, GAP, INK, LINE, MARGIN, PAPER, Tile, as_picture
 
 SHOWN = {"sky": "bands", "water": "night"}
 """Which region of the scene is painted after which painting."""
-_STYLE_SIZE = 384
+_STYLE_SIZE = 512
 _RESULT_WIDTH = 760  # px on the contact sheet, at least
 
 
