@@ -36,7 +36,8 @@ def grid_region(mask=ONE):
 
 def term_for(trunk, style, content, mask=ONE, visible=ONE, share=0.5, tile=None):
     found = candidates(trunk, style, visible, TAPS, STRIDE, around(tile))
-    term = NeighbourTerm(trunk, TAPS, STRIDE, "grid", [Matched(grid_region(mask), found, 1.0, share)])
+    matched = Matched.of(grid_region(mask), found, 1.0, share, 24, 32)
+    term = NeighbourTerm(trunk, TAPS, STRIDE, "grid", [matched])
     prepared = trunk.prepare(content)
     for window in around(tile):
         term.guide(trunk.forward(window.crop(prepared)), window)
@@ -46,7 +47,8 @@ def term_for(trunk, style, content, mask=ONE, visible=ONE, share=0.5, tile=None)
 def match(trunk, term, x, tile=None, **options):
     prepared = trunk.prepare(x)
     for window in around(tile):
-        term.match(trunk.forward(window.crop(prepared)), window, **options)
+        term.ask(trunk.forward(window.crop(prepared)), window, **options)
+    term.settle()
 
 
 def loss_and_gradient(trunk, term, x, tile=None):
@@ -75,7 +77,7 @@ def test_matches_are_the_nearest_by_cosine(trunk, monkeypatch):
     term = term_for(trunk, style, content)
     match(trunk, term, content, by_content_alone=True)
     (matched,) = term.matched
-    found = matched.indices[around()[0]].numpy()
+    found = matched.field.flatten().numpy()
 
     columns = hypercolumns(trunk, content, matched.candidates.means, matched.candidates.scales)
     basis = matched.candidates.basis.double().numpy()
@@ -93,10 +95,10 @@ def test_a_style_matches_itself_in_place_and_votes_for_itself(trunk):
     term = term_for(trunk, style, style)
     match(trunk, term, style)
     (matched,) = term.matched
-    places = matched.candidates.places[matched.indices[around()[0]]].view(24, 32)
+    places = matched.candidates.places[matched.field]
     own = torch.arange(24)[:, None] * 64 + torch.arange(32)[None]
     assert (places == own).float().mean() > 0.99
-    colours, mass = term.votes(48, 64, around())
+    colours, mass = term.votes()
     assert (mass > 0).all()
     inner = (..., slice(8, -8), slice(8, -8))
     assert torch.allclose(colours[inner], style[inner], atol=1e-5)
@@ -109,7 +111,7 @@ def test_the_loss_is_one_minus_the_mean_cosine(trunk):
     loss, _ = loss_and_gradient(trunk, term, x)
     (matched,) = term.matched
     columns = hypercolumns(trunk, x, matched.candidates.means, matched.candidates.scales)
-    target = matched.candidates.vectors[matched.indices[around()[0]]].double().numpy()
+    target = matched.candidates.vectors[matched.field.flatten()].double().numpy()
     cosine = (columns * target).sum(1) / np.linalg.norm(columns, axis=1) / np.linalg.norm(target, axis=1)
     assert loss == pytest.approx(np.mean(1 - cosine), rel=1e-5)
 
@@ -126,22 +128,17 @@ def test_the_gradient_is_the_slope_of_the_loss(trunk):
     assert up - down == pytest.approx(2 * float((gradient * step).sum()), rel=2e-2)
 
 
-def test_windows_give_the_same_loss_and_gradient(trunk):
+def test_windows_give_the_same_matches_loss_and_gradient(trunk):
     style, content, x = picture(1), picture(2), picture(4)
     mask = torch.zeros(1, 1, 48, 64)
     mask[..., 5:40, 9:50] = 0.7
-    found = []
+    found, fields = [], []
     for tile in (None, 16):
         term = term_for(trunk, style, content, mask, tile=tile)
-        for each in term.matched:  # the same matches, so that only the windows differ
-            for window in around(tile):
-                rows = each.region.rows("grid", window)
-                if rows is not None:
-                    ys = rows.index // ((window.columns.stop - window.columns.start) // STRIDE)
-                    xs = rows.index % ((window.columns.stop - window.columns.start) // STRIDE)
-                    place = (ys + window.rows.start // STRIDE) * 32 + xs + window.columns.start // STRIDE
-                    each.indices[window] = (place * 7919) % len(each.candidates.vectors)
+        match(trunk, term, x, tile)
+        fields.append(term.matched[0].field)
         found.append(loss_and_gradient(trunk, term, x, tile))
+    assert torch.equal(*fields)
     (loss, gradient), (tiled_loss, tiled_gradient) = found
     assert tiled_loss == pytest.approx(loss, rel=1e-5)
     assert (tiled_gradient - gradient).norm() <= 1e-4 * gradient.norm()
@@ -153,8 +150,9 @@ def test_only_rows_of_the_region_are_matched_and_voted_for(trunk):
     term = term_for(trunk, picture(1), picture(2), mask)
     match(trunk, term, picture(2))
     (matched,) = term.matched
-    assert len(matched.indices[around()[0]]) == 12 * 32
-    _, mass = term.votes(48, 64, around())
+    assert (matched.field[:12] >= 0).all()
+    assert (matched.field[12:] < 0).all()
+    _, mass = term.votes()
     assert not mass[..., 30:, :].any()
 
 
@@ -164,7 +162,7 @@ def test_what_is_invisible_of_a_style_is_never_matched(trunk):
     term = term_for(trunk, picture(1), picture(2), visible=visible)
     match(trunk, term, picture(2))
     (matched,) = term.matched
-    columns = matched.candidates.places[matched.indices[around()[0]]] % 64
+    columns = matched.candidates.places[matched.field] % 64
     assert ((columns < 16) | (columns >= 48)).all()  # the left half, and the right half of its mirror image
 
 
@@ -180,7 +178,7 @@ def test_coherence_keeps_pieces_of_the_style_whole(trunk, monkeypatch):
         term = term_for(trunk, style, content)
         match(trunk, term, content)
         (matched,) = term.matched
-        places = matched.candidates.places[matched.indices[around()[0]]].view(24, 32)
+        places = matched.candidates.places[matched.field]
         return float((places[:, 1:] - places[:, :-1] == 1).float().mean())
 
     assert pieces(0.1) > 1.4 * pieces(0.0)

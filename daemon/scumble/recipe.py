@@ -181,7 +181,7 @@ class Recipe(_Model):
     """Sets the working size and the iterations where those are not given."""
     size: Annotated[int, Field(ge=16, le=32768)] | None = None
     """The working size: the longest side of the painted part, in px; never above the picture's own."""
-    iterations: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] | None = None
+    iterations: Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], Field(min_length=1)] | None = None
     """Iterations per scale, from coarse to fine; a single number counts for each scale."""
     scales: Annotated[int, Field(ge=1, le=10)] | None = None
     """How many sizes, each twice the one before; none: as many as are worth it."""
@@ -260,7 +260,7 @@ class Recipe(_Model):
     def _one_number_of_iterations(cls, value: Any) -> Any:
         if isinstance(value, str):
             return [part for part in value.replace(" ", "").split(",") if part]
-        return (value,) if isinstance(value, int) else value
+        return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _names_belong_together(self) -> Self:
@@ -289,7 +289,7 @@ class Recipe(_Model):
         try:
             return cls.model_validate(dict(data))
         except ValidationError as error:
-            raise ScumbleError("bad-recipe", "; ".join(map(_sentence, error.errors()[:3])) + ".") from None
+            raise ScumbleError("bad-recipe", "; ".join(_sentences(error)) + ".") from None
 
     @classmethod
     def from_preset(cls, name: str, **changes: Any) -> Self:
@@ -313,9 +313,27 @@ class Recipe(_Model):
         return json.dumps(self.as_dict(), ensure_ascii=False)
 
 
+def _sentences(error: ValidationError) -> list[str]:
+    found = error.errors()
+    # of a union every branch complains; the one that went deepest is what the user meant
+    deepest = {
+        each["loc"][0]: max(len(other["loc"]) for other in found if other["loc"][:1] == each["loc"][:1])
+        for each in found
+        if each["loc"]
+    }
+    meant = [
+        each
+        for each in found
+        if not each["loc"] or each["loc"][0] in ("styles", "regions") or len(each["loc"]) == deepest[each["loc"][0]]
+    ]
+    return list(dict.fromkeys(map(_sentence, meant)))[:3]
+
+
 def _sentence(error: ErrorDetails) -> str:
     place = ""
     for step in error["loc"]:
+        if isinstance(step, str) and "[" in step:
+            continue  # a branch of a union, which is pydantic's way to see the field and not the user's
         place += f"[{step}]" if isinstance(step, int) else f".{step}"
     place = place.lstrip(".")
     if error["type"] == "extra_forbidden":
@@ -352,10 +370,18 @@ PRESETS: dict[str, dict[str, Any]] = {
     "draft": {"quality": "draft"},
     "normal": {"quality": "normal"},
     "fine": {"quality": "fine"},
-    "texture": {"content_weight": 0.0, "style_weight": 1.0, "start": "noise", "style_loss": "gram"},
+    "texture": {
+        "content_weight": 0.0,
+        "style_weight": 1.0,
+        "tv_weight": 0.0,
+        "start": "noise",
+        "style_loss": "gram",
+        "optimizer": "lbfgs",
+    },
     "reconstruct": {
         "content_weight": 1.0,
         "style_weight": 0.0,
+        "tv_weight": 0.0,
         "frame_weight": 0.0,
         "start": "noise",
         "optimizer": "lbfgs",

@@ -41,12 +41,6 @@ class Canvas:
             x = x + self.keep * (gray(x) - x)
         return pad_to_multiple(x, self.grid)
 
-    def pad_mask(self, mask: Tensor) -> Tensor:
-        """A mask with sides on the grid; the margin is outside."""
-        height, width = mask.shape[2:]
-        right, bottom = -width % self.grid, -height % self.grid
-        return torch.nn.functional.pad(mask, (0, right, 0, bottom))
-
     def bring(self, x: Tensor) -> Tensor:
         """A picture of another level to this canvas: resized, frozen outside the active part."""
         x = resize(x, *self.content.shape[2:])

@@ -1,7 +1,8 @@
 """From a recipe to the loss of one level: which statistics, whose targets, which weights.
 
 **Everyday** scaling divides every style distance by the content's own distance to the style, every content distance by
-the content's own variance and the total variation by the content's: each loss is about one at the start, whatever the
+the content's own variance and the total variation by that of the busiest picture: each loss is about one at the
+start, whatever the
 size, the network and the region, so one strength means one look. **Paper** scaling leaves the sums as printed.
 """
 
@@ -24,7 +25,7 @@ from scumble.engine.resample import pad_to_multiple
 from scumble.engine.targets import Kept, StylePicture, style_picture, style_size
 from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm, Survey, Term, survey
 from scumble.engine.tiles import Window, windows
-from scumble.engine.vgg import Network, Trunk, canonical, layer_order
+from scumble.engine.vgg import Network, Trunk, calibration_pictures, canonical, layer_order
 from scumble.errors import ScumbleError
 from scumble.recipe import LayerWeighting, Optimizer, Recipe, Scaling, StyleLoss
 
@@ -96,6 +97,11 @@ def weighting(recipe: Recipe, suited: Profile, architecture: str) -> Weighting:
     )
 
 
+def _variation(pictures: Tensor, exponent: float) -> float:
+    """Total variation per pixel."""
+    return float(total_variation(pictures, exponent)) / (len(pictures) * pictures[0, 0].numel())
+
+
 def _layers(field: str, layers: Mapping[str, float] | str, order: Sequence[str]) -> dict[str, float]:
     assert not isinstance(layers, str)
     known = {canonical(name): weight for name, weight in layers.items()}
@@ -164,7 +170,7 @@ class Composer:
         networks = [
             (network, self._terms(network, canvas, seen, picture_windows, styles)) for network in self.easel.networks
         ]
-        return Objective(networks, picture_windows, canvas.see, self._picture_terms(canvas), canvas.active)
+        return Objective(networks, picture_windows, canvas.see, self._picture_terms(canvas, styles), canvas.active)
 
     def _terms(
         self,
@@ -178,12 +184,12 @@ class Composer:
         wanted = self.weights.style_layers if is_trunk else self._frame_statistics(network)
         strength = self.weights.style if is_trunk else self.weights.frame * self.weights.style
         wanted = wanted if strength else {}
-        regions = [self._region(network, canvas.pad_mask(mask)) for mask in canvas.regions]
+        regions = [self._region(network, mask) for mask in canvas.regions]
         keep = tuple(self.weights.content_layers) if is_trunk and self.weights.content else ()
         found = survey(network, seen, picture_windows, regions, wanted, keep)
         terms: list[Term] = []
         if keep:
-            union = self._region(network, canvas.pad_mask(torch.stack(canvas.regions).sum(0).clamp(max=1)))
+            union = self._region(network, torch.stack(canvas.regions).sum(0).clamp(max=1))
             terms += self._content_terms(found, union)
         if wanted:
             matrices = [[self._target(network, picture, wanted) for picture in pictures] for pictures in styles]
@@ -203,16 +209,20 @@ class Composer:
         taps = self.weights.neighbours
         stride = grid_stride(seen.shape[2] * seen.shape[3])
         regions = [
-            region_weights(canvas.pad_mask(mask), ["grid"], {"grid": stride}, {"grid": 0.0}) for mask in canvas.regions
+            region_weights(mask, ["grid"], {"grid": stride}, {"grid": 0.0}, grid=self.easel.grid)
+            for mask in canvas.regions
         ]
         shares = self._region_shares(regions)
+        height, width = seen.shape[2:]
         matched = []
         for bound, region, share, pictures in zip(self.job.regions, regions, shares, styles, strict=True):
             total = max(1.0, sum(style.style.weight for style in bound.styles))
             for style, picture in zip(bound.styles, pictures, strict=True):
                 weight = self.weights.style * share * style.style.weight / total
                 found = self._candidates(network, picture, taps, stride)
-                matched.append(Matched(region, found, weight, self.weights.content_share))
+                matched.append(
+                    Matched.of(region, found, weight, self.weights.content_share, height // stride, width // stride)
+                )
         term = NeighbourTerm(network, taps, stride, "grid", matched)
         prepared = network.prepare(seen)
         with torch.no_grad():
@@ -238,7 +248,7 @@ class Composer:
     def _guide(self, canvas: Canvas, styles: Sequence[Sequence[StylePicture]]) -> Tensor:
         """The content in its styles' colours: what is dark in it is to look for what is dark in them."""
         guide = canvas.content
-        mass = torch.stack(canvas.regions).sum(0).clamp(min=1)
+        mass = torch.stack(canvas.regions).sum(0).clamp(min=1e-6)
         for region, mask, pictures in zip(self.job.regions, canvas.regions, styles, strict=True):
             total = sum(style.style.weight for style in region.styles)
             for style, picture in zip(region.styles, pictures, strict=True):
@@ -248,7 +258,7 @@ class Composer:
         return guide
 
     def _region(self, network: Network, mask: Tensor) -> RegionWeights:
-        return region_weights(mask, network.taps, network.stride, network.radius)
+        return region_weights(mask, network.taps, network.stride, network.radius, grid=self.easel.grid)
 
     def _frame_statistics(self, network: Network) -> dict[Statistic, float]:
         return {Statistic(tap, tap): 1 / len(network.taps) for tap in network.taps}
@@ -331,13 +341,15 @@ class Composer:
 
         return self.easel.kept.get(key, compute)
 
-    def _picture_terms(self, canvas: Canvas) -> PictureTerms:
+    def _picture_terms(self, canvas: Canvas, styles: Sequence[Sequence[StylePicture]]) -> PictureTerms:
         recipe = self.job.recipe
         everyday = recipe.scaling is Scaling.EVERYDAY
         tv, mass = self.weights.tv, float(canvas.active.sum())
         if everyday and tv:
-            own = float(total_variation(canvas.content, recipe.tv_exponent, canvas.active))
-            tv /= max(own, 1e-4 * mass)
+            pictures = [canvas.content, *(picture.rgb for region in styles for picture in region)]
+            # a pale content in a flat style must not make every edge dear: no scale below a photograph's
+            busiest = max(_variation(picture, recipe.tv_exponent) for picture in (calibration_pictures(), *pictures))
+            tv /= busiest * max(mass, 1)
         steered = everyday and recipe.optimizer is Optimizer.LBFGS
         return PictureTerms(
             tv_weight=tv,

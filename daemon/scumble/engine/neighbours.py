@@ -12,7 +12,7 @@ Kwatra et al. 2005, "Texture Optimization for Example-based Synthesis" (votes).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as nnf
@@ -87,24 +87,25 @@ class Candidates:
         style."""
         return _standard(columns, self.means, self.scales)
 
-    def match(self, queries: Tensor, index: Tensor, height: int, width: int) -> Tensor:
-        """The most similar candidate of each query, (rows,), by cosine within the leading components.
+    def project(self, rows: Tensor) -> Tensor:
+        """Standardised rows (rows, channels) → their directions in the leading components, (rows, dimensions)."""
+        return nnf.normalize(rows @ self.basis, dim=1)
 
-        `queries` (rows, channels) stand at `index` (rows,) of a grid of `height` × `width`. Equals are many where the
-        picture is even; a match that goes on where its neighbour's left off is preferred, so that strokes stay whole
-        (after Ashikhmin 2001, "Synthesizing natural textures").
-        """
-        queries = nnf.normalize(queries @ self.basis, dim=1)
+    def match(self, queries: Tensor) -> Tensor:
+        """The most similar candidate of each projected query, (rows,), by cosine."""
         search = queries.to(self.projected.dtype)
-        found = torch.cat([(part @ self.projected.T).argmax(1) for part in torch.split(search, _CHUNK)])
-        field = torch.full((height * width,), -1, dtype=torch.long, device=queries.device)
-        field[index] = found
-        directions = torch.zeros(height * width, queries.shape[1], device=queries.device)
-        directions[index] = queries
-        field = field.view(height, width)
+        return torch.cat([(part @ self.projected.T).argmax(1) for part in torch.split(search, _CHUNK)])
+
+    def cohere(self, field: Tensor, directions: Tensor) -> Tensor:
+        """Matches (height, width), -1 for none, that go on where their neighbours' leave off, so that strokes stay
+        whole.
+
+        `directions` (height · width, dimensions) are the queries. Equals are many where the picture is even, and of
+        these the one beside a neighbour's match is as good (after Ashikhmin 2001, "Synthesizing natural textures").
+        """
         for _ in range(SWEEPS):
             field = self._sweep(field, directions)
-        return field.flatten()[index]
+        return field
 
     def _sweep(self, field: Tensor, directions: Tensor) -> Tensor:
         """Every position chooses among its own match and what its four neighbours' matches go on to."""
@@ -169,8 +170,11 @@ def candidates(
     )
     vectors = nnf.normalize(_standard(rows, means, scales), dim=1)
     sample = vectors[:: max(1, len(vectors) // 8192)]
-    _, components = torch.linalg.eigh(sample.T @ sample)
-    basis = components[:, -SEARCH_DIMENSIONS:].contiguous()
+    moments = (sample.T @ sample).double()
+    # a flat style spans few dimensions, and the solver does not converge on what is left of the others
+    moments += torch.eye(len(moments), device=moments.device) * (1e-6 * moments.diagonal().mean() + 1e-12)
+    _, components = torch.linalg.eigh(moments)
+    basis = components[:, -SEARCH_DIMENSIONS:].to(vectors.dtype).contiguous()
     # the search is most of the work, and a neighbour as near to three digits is as good
     search = torch.bfloat16 if getattr(network, "dtype", None) is torch.bfloat16 else torch.float32
     projected = nnf.normalize(vectors @ basis, dim=1).to(search)
@@ -206,22 +210,36 @@ def _standard(rows: Sequence[Tensor], means: Sequence[Tensor], scales: Sequence[
 
 @dataclass
 class Matched:
-    """One style of one region: its candidates, its weight in the loss, and per window the matches of now."""
+    """One style of one region: its candidates, its weight in the loss, and the matches of now.
+
+    Over the whole grid: `field` (height, width) holds candidates or -1, `directions` (height · width, dimensions) what
+    was asked for, `guides` the content's own directions, of which `content_share` goes into every query.
+    """
 
     region: RegionWeights
     candidates: Candidates
     weight: float
     content_share: float
-    indices: dict[Window, Tensor] = field(default_factory=dict)
-    guides: dict[Window, Tensor] = field(default_factory=dict)
+    field: Tensor
+    guides: Tensor
+    directions: Tensor
+
+    @classmethod
+    def of(
+        cls, region: RegionWeights, found: Candidates, weight: float, content_share: float, height: int, width: int
+    ) -> "Matched":
+        """Nothing matched yet, on a grid of `height` × `width`."""
+        empty = found.basis.new_zeros(height * width, found.basis.shape[1])
+        field = torch.full((height, width), -1, dtype=torch.long, device=empty.device)
+        return cls(region, found, weight, content_share, field, empty, empty)
 
 
 class NeighbourTerm:
     """Σ over regions and styles of weight · mean over rows of (1 − cos(hypercolumn, its match)); Kolkin et al. 2022,
     3.1.
 
-    `grid` is the name under which the regions know the grid of `stride` px. `match` must be called before the first
-    use.
+    `grid` is the name under which the regions know the grid of `stride` px. Before the first use the content is shown
+    window by window (`guide`), then the picture (`ask`), and `settle` matches what was asked.
     """
 
     kind = "style"
@@ -240,19 +258,32 @@ class NeighbourTerm:
     @torch.no_grad()
     def guide(self, maps: Maps, window: Window) -> None:
         """Take in the content's maps: the queries lean towards its hypercolumns."""
-        for each, columns, _ in self._rows(maps, window):
-            each.guides[window] = each.candidates.standard(columns).to(each.candidates.projected.dtype)
+        for each, columns, rows in self._rows(maps, window):
+            guides = each.guides.clone()
+            guides[self._places(each, rows, window)] = each.candidates.project(each.candidates.standard(columns))
+            each.guides = guides
 
     @torch.no_grad()
-    def match(self, maps: Maps, window: Window, *, by_content_alone: bool = False) -> None:
-        """Match a window's rows anew."""
-        height, width = ((span.stop - span.start) // self._stride for span in (window.rows, window.columns))
+    def ask(self, maps: Maps, window: Window, *, by_content_alone: bool = False) -> None:
+        """Take in the picture's maps: what is to be matched."""
         for each, columns, rows in self._rows(maps, window):
+            places = self._places(each, rows, window)
             share = 1.0 if by_content_alone else each.content_share
-            guide = each.guides[window].float()
-            query = guide if share == 1 else share * guide + (1 - share) * each.candidates.standard(columns)
-            index = torch.arange(height * width, device=query.device) if rows.index is None else rows.index
-            each.indices[window] = each.candidates.match(query, index, height, width)
+            query = share * each.guides[places]
+            if share < 1:
+                query = query + (1 - share) * each.candidates.project(each.candidates.standard(columns))
+            each.directions = each.directions.index_copy(0, places, nnf.normalize(query, dim=1))
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Match everything that was asked for, over the whole picture at once."""
+        for each in self.matched:
+            height, width = each.field.shape
+            inside = (each.region.maps[self._grid] > 0).flatten()
+            asked = inside.nonzero()[:, 0]
+            field = torch.full((height * width,), -1, dtype=torch.long, device=asked.device)
+            field[asked] = each.candidates.match(each.directions[asked])
+            each.field = each.candidates.cohere(field.view(height, width), each.directions)
 
     def observe(self, maps: Maps, window: Window) -> None:
         with torch.no_grad():
@@ -286,7 +317,7 @@ class NeighbourTerm:
     def _loss(self, maps: Maps, window: Window) -> Tensor | None:
         losses = []
         for each, columns, rows in self._rows(maps, window):
-            target = each.candidates.vectors[each.indices[window]]
+            target = each.candidates.vectors[each.field.flatten()[self._places(each, rows, window)]]
             away = 1 - nnf.cosine_similarity(each.candidates.standard(columns), target, dim=1)
             away = away.sum() if rows.weight is None else (away * rows.weight).sum()
             losses.append(each.weight / each.region.mass[self._grid] * away)
@@ -304,41 +335,41 @@ class NeighbourTerm:
                 found.append((each, [rows.of(layer) for layer in layers], rows))
         return found
 
+    def _places(self, each: Matched, rows: Rows, window: Window) -> Tensor:
+        """Where a window's rows lie in the whole grid, flattened."""
+        height, width = ((span.stop - span.start) // self._stride for span in (window.rows, window.columns))
+        index = torch.arange(height * width, device=each.field.device) if rows.index is None else rows.index
+        y = torch.div(index, width, rounding_mode="floor") + window.rows.start // self._stride
+        return y * each.field.shape[1] + index % width + window.columns.start // self._stride
+
     @torch.no_grad()
-    def votes(self, height: int, width: int, windows: Sequence[Window]) -> tuple[Tensor, Tensor]:
-        """The colours that the matched patches vote for, (1, 3, height, width), and the votes' mass (1, 1, height,
+    def votes(self) -> tuple[Tensor, Tensor]:
+        """What the matched patches vote for: colours (1, 3, height, width), and the votes' mass (1, 1, height,
         width)."""
-        device = self.matched[0].candidates.rgb.device
+        first = self.matched[0]
+        height, width = (side * self._stride for side in first.field.shape)
         margin = (PATCH - 1) * self._stride // 2
-        colours = torch.zeros(1, 3, height + 2 * margin, width + 2 * margin, device=device)
-        mass = torch.zeros(1, 1, *colours.shape[2:], device=device)
+        colours = torch.zeros(1, 3, height + 2 * margin, width + 2 * margin, device=first.candidates.rgb.device)
+        mass = torch.zeros(1, 1, *colours.shape[2:], device=colours.device)
         for each in self.matched:
-            for window in windows:
-                if window in each.indices:
-                    _vote(each, window, self._grid, colours, mass)
-        inner = (slice(None), slice(None), slice(margin, margin + height), slice(margin, margin + width))
+            _vote(each, self._grid, colours, mass)
+        inner = (..., slice(margin, margin + height), slice(margin, margin + width))
         return (colours / mass.clamp(min=1e-6))[inner], mass[inner]
 
 
-def _vote(each: Matched, window: Window, grid: str, colours: Tensor, mass: Tensor) -> None:
+def _vote(each: Matched, grid: str, colours: Tensor, mass: Tensor) -> None:
     source = each.candidates
     stride, side = source.stride, PATCH * source.stride
-    margin = (PATCH - 1) * stride // 2
-    rows = each.region.rows(grid, window)
-    assert rows is not None
-    padded = nnf.pad(source.rgb, (margin,) * 4, mode="replicate")
-    across = source.rgb.shape[3] // stride
-    place = source.places[each.indices[window]]
-    from_y, from_x = place // across * stride, place % across * stride
-    columns = (window.columns.stop - window.columns.start) // stride
-    index = torch.arange(len(place), device=place.device) if rows.index is None else rows.index
-    to_y = index // columns * stride + window.rows.start
-    to_x = index % columns * stride + window.columns.start
+    padded = nnf.pad(source.rgb, ((PATCH - 1) * stride // 2,) * 4, mode="replicate")
+    at = (each.field.flatten() >= 0).nonzero()[:, 0]
+    across, columns = source.rgb.shape[3] // stride, each.field.shape[1]
+    place = source.places[each.field.flatten()[at]]
+    from_y, from_x = torch.div(place, across, rounding_mode="floor") * stride, place % across * stride
+    to_y, to_x = torch.div(at, columns, rounding_mode="floor") * stride, at % columns * stride
     bell = torch.hann_window(side + 2, periodic=False, device=place.device)[1:-1]
-    weight = each.weight if rows.weight is None else each.weight * rows.weight
+    weight = each.weight * each.region.maps[grid].flatten()[at]
     for dy in range(side):
         for dx in range(side):
             share = bell[dy] * bell[dx] * weight
-            pixels = padded[0, :, from_y + dy, from_x + dx]
-            colours[0, :, to_y + dy, to_x + dx] += share * pixels
+            colours[0, :, to_y + dy, to_x + dx] += share * padded[0, :, from_y + dy, from_x + dx]
             mass[0, 0, to_y + dy, to_x + dx] += share

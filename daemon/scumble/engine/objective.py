@@ -66,15 +66,19 @@ class Objective:
 
     @torch.no_grad()
     def match(self, x: Tensor, *, by_content_alone: bool) -> Tensor:
-        """Match every position of `x` with its style anew; returns `x` moved to what the matched patches vote for."""
+        """Match every position of `x` with its style anew; returns `x` moved to what the matched patches vote for.
+
+        `by_content_alone` matches the content instead, which is what there is to go by at the very start.
+        """
         seen = self._view(x)
         for network, terms in self._networks:
             for term in terms:
                 if isinstance(term, NeighbourTerm):
                     prepared = network.prepare(seen)
                     for window in self._windows:
-                        term.match(network.forward(window.crop(prepared)), window, by_content_alone=by_content_alone)
-                    self._votes = term.votes(seen.shape[2], seen.shape[3], self._windows)
+                        term.ask(network.forward(window.crop(prepared)), window, by_content_alone=by_content_alone)
+                    term.settle()
+                    self._votes = term.votes()
         if self._votes is None or not self._picture_terms.vote_weight:
             return x
         height, width = x.shape[2:]

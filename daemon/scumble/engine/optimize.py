@@ -16,6 +16,7 @@ from scumble.recipe import Optimizer
 
 LEARNING_RATE = {Optimizer.ADAM: 10 / 255, Optimizer.SGD: 10 / 255, Optimizer.LBFGS: 1.0}
 """The default step. For Adam in colour values; for SGD the root mean square of the first step; for L-BFGS a factor."""
+_FIRST_STEP = 0.02  # of L-BFGS, before it knows any curvature
 LAST_STEP = 0.1
 """Adam and SGD end at this part of their first learning rate."""
 
@@ -107,6 +108,7 @@ class LBFGS:
         self, rate: float, low: Tensor | float, high: Tensor | float, history: int = 10, cap: float = 0.25
     ) -> None:
         self._rate, self._low, self._high, self._cap = rate, low, high, cap
+        self._reached = cap
         self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
         self._last: tuple[Tensor, float, Tensor] | None = None
         self._best: tuple[float, Tensor] | None = None
@@ -114,9 +116,9 @@ class LBFGS:
     def step(self, x: Tensor, loss: float, gradient: Tensor, progress: float) -> Tensor:
         if self._last is not None:
             before, loss_before, gradient_before = self._last
-            if not loss <= loss_before * 1.05 + 1e-12:  # also when it is not a number
+            if not loss <= loss_before * 1.05:  # also when it is not a number
                 self._pairs.clear()
-                self._cap /= 2
+                self._cap = self._reached / 2
                 x, loss, gradient = before, loss_before, gradient_before
             else:
                 self._learn(x - before, gradient - gradient_before)
@@ -126,8 +128,12 @@ class LBFGS:
         self._last = (x, loss, gradient)
         direction = self._direction(gradient)
         largest = float(direction.abs().max())
-        first = 0.02 / largest if not self._pairs and largest else 1.0
-        return x + direction * min(self._rate * first, self._cap / largest if largest else 1.0)
+        if not largest:
+            return x
+        length = self._rate * (1.0 if self._pairs else _FIRST_STEP / largest)
+        length = min(length, self._cap / largest)
+        self._reached = length * largest
+        return x + direction * length
 
     def finish(self, x: Tensor) -> Tensor:
         return _project(self._best[1] if self._best is not None else x, self._low, self._high)

@@ -22,7 +22,7 @@ from scumble.engine.frame import Frame
 from scumble.engine.job import Job, bind
 from scumble.engine.machine import device_of, dtype_of, held_pages
 from scumble.engine.neighbours import FINE_GRID, Candidates
-from scumble.engine.objective import Evaluation
+from scumble.engine.objective import Evaluation, Objective
 from scumble.engine.resample import resize
 from scumble.engine.schedule import Box, Plan, available_bytes, bounds, footprint, plan
 from scumble.engine.targets import Kept, bytes_of, wanted_above_own
@@ -30,7 +30,7 @@ from scumble.engine.vgg import Trunk, normalized
 from scumble.engine.weights import Weights
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
-from scumble.recipe import Recipe, Start
+from scumble.recipe import Optimizer, Recipe, Start
 
 
 @dataclass(frozen=True)
@@ -220,13 +220,20 @@ class _Run:
         for iteration in range(level.iterations):
             began = time.perf_counter()
             if objective.matches and iteration in _rounds(level.iterations, recipe.matchings):
-                x = objective.match(x, by_content_alone=index == 0 and iteration == 0)
+                x = self._match(x, objective, first=index == 0 and iteration == 0)
+                if recipe.optimizer is Optimizer.LBFGS:  # what it learnt was of another loss
+                    descent = optimize.make(recipe.optimizer, recipe.learning_rate, canvas.low, canvas.high)
             evaluation = objective.evaluate(x)
             x = descent.step(x, evaluation.total, evaluation.gradient, iteration / level.iterations)
             self._tell(x, canvas, evaluation, index, time.perf_counter() - began)
             if self.stopped:
                 break
         return descent.finish(x)
+
+    def _match(self, x: Tensor, objective: Objective, *, first: bool) -> Tensor:
+        start = self._job.recipe.start
+        voted = objective.match(x, by_content_alone=first and start is Start.CONTENT)
+        return x if first and start is Start.PICTURE else voted
 
     def _tell(self, x: Tensor, canvas: Canvas, evaluation: Evaluation, index: int, seconds: float) -> None:
         level = self._plan.levels[index]

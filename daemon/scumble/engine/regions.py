@@ -97,16 +97,22 @@ def region_weights(
     radius: Mapping[str, float],
     *,
     erosion: float = EROSION,
+    grid: int = 1,
 ) -> RegionWeights:
-    """Bring a mask (1, 1, height, width), sides multiples of the coarsest stride, to every layer.
+    """Bring a mask (1, 1, height, width) to every layer, after padding its sides to multiples of `grid` with nothing.
 
     A region so small that no layer keeps `FEWEST_ROWS` rows is seen whole by the layers that see anything of it.
     """
     names = list(layers)
-    eroded = {name: _shrink(erode(mask, erosion * radius[name]) if erosion else mask, stride[name]) for name in names}
+
+    def shrunk(name: str, part: float) -> Tensor:
+        # eroded before it is padded: the picture's own edge is no border of a region
+        return _shrink(_padded(erode(mask, part * radius[name]) if part else mask, grid), stride[name])
+
+    eroded = {name: shrunk(name, erosion) for name in names}
     kept = {name: weight for name, weight in eroded.items() if _effective_rows(weight) >= FEWEST_ROWS}
     if not kept:
-        whole = {name: _shrink(mask, stride[name]) for name in names}
+        whole = {name: shrunk(name, 0) for name in names}
         most = max(_effective_rows(weight) for weight in whole.values())
         kept = {name: weight for name, weight in whole.items() if _effective_rows(weight) >= min(FEWEST_ROWS, most)}
     return RegionWeights(
@@ -115,6 +121,11 @@ def region_weights(
         stride=stride,
         area=float(mask.sum()),
     )
+
+
+def _padded(mask: Tensor, grid: int) -> Tensor:
+    height, width = mask.shape[2:]
+    return nnf.pad(mask, (0, -width % grid, 0, -height % grid))
 
 
 def _shrink(mask: Tensor, stride: int) -> Tensor:

@@ -113,6 +113,8 @@ def _with_context(selected: Box, width: int, height: int, margin: float, least: 
     def axis(start: int, length: int, whole: int) -> tuple[int, int]:
         grow = max(margin, (least - length) / 2)
         low, high = max(0, math.floor(start - grow)), min(whole, math.ceil(start + length + grow))
+        # what the picture's edge cuts off on one side is added on the other
+        low, high = min(low, max(0, math.floor(high - least))), max(high, min(whole, math.ceil(low + least)))
         return low, high - low
 
     x, w = axis(selected.x, selected.width, width)
