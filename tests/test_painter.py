@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import flat_picture, gray_picture, recipe, rgb_picture
 
+from scumble.engine.objective import Objective
 from scumble.engine.painter import Painter, paint
 from scumble.engine.schedule import Box
 from scumble.errors import ScumbleError
@@ -526,3 +528,42 @@ def test_real_pictures(painter, style_loss):
     )
     assert result.picture.size == content.size
     assert result.losses[-1]["total"] < result.losses[0]["total"]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")])
+def test_out_of_memory_is_met_with_smaller_tiles(painter, monkeypatch, error):
+    content = rgb_picture(96, 128)
+    whole = painted(painter, content, {"style": STYLE}, style_loss="gram", optimizer="sgd", scales=1)
+    evaluate = Objective.evaluate
+
+    def scarce(self, x):
+        if len(self._windows) < 4:
+            raise error
+        return evaluate(self, x)
+
+    monkeypatch.setattr(Objective, "evaluate", scarce)
+    steps = []
+    tiled = painted(painter, content, {"style": STYLE}, steps.append, style_loss="gram", optimizer="sgd", scales=1)
+    assert tiled.plan.tile_px is not None
+    assert any("tiles" in warning for warning in tiled.warnings)
+    assert steps[-1].progress == pytest.approx(1)
+    assert np.abs(tiled.picture.rgb() - whole.picture.rgb()).max() <= 1.5 / 255
+
+
+def test_no_memory_at_all_is_an_error_with_a_sentence(painter, monkeypatch):
+    def none(self, x):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Objective, "evaluate", none)
+    with pytest.raises(ScumbleError) as caught:
+        painted(painter, CONTENT, {"style": STYLE})
+    assert caught.value.code == "out-of-memory"
+
+
+def test_other_errors_are_not_taken_for_want_of_memory(painter, monkeypatch):
+    def wrong(self, x):
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(Objective, "evaluate", wrong)
+    with pytest.raises(RuntimeError, match="something else"):
+        painted(painter, CONTENT, {"style": STYLE})

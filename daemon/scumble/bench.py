@@ -22,11 +22,12 @@ from torch import Tensor
 from scumble.engine.machine import device_of, dtype_of, held_pages, peak_resident_bytes, processor_name, reset_peak
 from scumble.engine.objective import Objective, PictureTerms
 from scumble.engine.regions import region_weights
+from scumble.engine.schedule import footprint
 from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm, survey
 from scumble.engine.tiles import windows
 from scumble.engine.vgg import Trunk
 from scumble.engine.weights import seeded
-from scumble.recipe import ContentForm, Precision
+from scumble.recipe import ContentForm, Optimizer, Precision
 
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 CONTENT_LAYER = "conv4_2"
@@ -68,16 +69,18 @@ def run(sizes: Sequence[int], precisions: Sequence[str], json_path: Path | None)
     for name in precisions:
         for size in sizes:
             console.print(f"[dim]{size} px, {name} …[/dim]", highlight=False)
-            with held_pages():
-                rows.append(_row(size, dtype_of(Precision(name), device), device))
+            dtype = dtype_of(Precision(name), device)
+            trunk = Trunk(seeded("vgg19"), (*STYLE_LAYERS, CONTENT_LAYER), device=device, dtype=dtype)
+            expected = footprint(trunk.channels_per_px, dtype.itemsize, Optimizer.ADAM, 0.0).bytes(size**2, size**2)
+            with held_pages(expected):
+                rows.append(_row(size, trunk, device))
     report = Report(processor_name(device), torch.get_num_threads(), torch.__version__, rows, _selection_share())
     console.print(_table(report))
     if json_path is not None:
         json_path.write_text(json.dumps(asdict(report), indent=2) + "\n")
 
 
-def _row(size: int, dtype: torch.dtype, device: torch.device) -> Row:
-    trunk = Trunk(seeded("vgg19"), (*STYLE_LAYERS, CONTENT_LAYER), device=device, dtype=dtype)
+def _row(size: int, trunk: Trunk, device: torch.device) -> Row:
     picture = torch.rand(1, 3, size, size, device=device)
     whole, quarters = torch.ones(1, 1, size, size, device=device), _quarters(size, device)
     idle = reset_peak()
@@ -86,12 +89,12 @@ def _row(size: int, dtype: torch.dtype, device: torch.device) -> Row:
     memory = peak_resident_bytes(device) - idle
     four = _objective(trunk, size, quarters)
     eager = _eager_step(size, device)
-    conv, flop = _lone_convolution(size, dtype, device)
+    conv, flop = _lone_convolution(size, trunk.dtype, device)
     times = _in_turn([lambda: one.evaluate(picture), eager, lambda: four.evaluate(picture), conv], device)
     peak = flop / times[3] / 1e9
     return Row(
         size_px=size,
-        precision=str(dtype).removeprefix("torch."),
+        precision=str(trunk.dtype).removeprefix("torch."),
         step_s=times[0],
         peak_gflops=peak,
         share_of_peak=FLOP_PER_PX * size * size / times[0] / 1e9 / peak,

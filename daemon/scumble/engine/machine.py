@@ -15,6 +15,8 @@ from scumble.recipe import Precision
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _DEFAULT_MMAPS = 65536
+HOLD_AT_MOST = 2**30
+"""A larger step gives its memory back after every layer."""
 
 
 def device_of(name: str = "auto") -> torch.device:
@@ -52,15 +54,22 @@ def bfloat16_is_native(device: torch.device) -> bool:
     return False
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch failed for want of memory; on a CPU it says so only in words."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 @contextlib.contextmanager
-def held_pages() -> Iterator[None]:
+def held_pages(expected_bytes: float = 0.0) -> Iterator[None]:
     """Let glibc keep freed memory for the next iteration, and give all of it back at the end.
 
     By itself it asks the kernel for every large map anew and returns it after use; clearing those pages again in every
-    layer of every iteration takes as long as a fifth of the convolutions. Elsewhere than on Linux this does nothing.
+    layer of every iteration takes as long as a fifth of the convolutions. What is kept is also split, so that up to
+    twice
+    the memory is held; for a step of more than `HOLD_AT_MOST` bytes, and elsewhere than on Linux, this does nothing.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if libc is None or not hasattr(libc, "mallopt"):
+    if libc is None or not hasattr(libc, "mallopt") or expected_bytes > HOLD_AT_MOST:
         yield
         return
     libc.mallopt(_M_MMAP_MAX, 0)

@@ -7,7 +7,7 @@ import statistics
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,11 +20,11 @@ from scumble.engine.compose import Composer, Easel, Matrices, Weighting, weighti
 from scumble.engine.features import Profile, profile, resolve
 from scumble.engine.frame import Frame
 from scumble.engine.job import Job, bind
-from scumble.engine.machine import device_of, dtype_of, held_pages
+from scumble.engine.machine import device_of, dtype_of, held_pages, is_out_of_memory
 from scumble.engine.neighbours import FINE_GRID, Candidates
 from scumble.engine.objective import Evaluation, Objective
 from scumble.engine.resample import resize
-from scumble.engine.schedule import Box, Plan, available_bytes, bounds, footprint, plan
+from scumble.engine.schedule import Box, Footprint, Plan, available_bytes, bounds, footprint, plan
 from scumble.engine.targets import Kept, bytes_of, wanted_above_own
 from scumble.engine.vgg import Trunk, normalized
 from scumble.engine.weights import Weights
@@ -82,6 +82,10 @@ def paint(
     return Painter(device).paint(content, recipe, pictures, on_step)
 
 
+SMALLEST_TILE = 64
+"""In px: below it most of a window would be halo."""
+
+
 class Painter:
     """Paints jobs one after another on one device, keeping networks and style targets for the next."""
 
@@ -106,13 +110,13 @@ class Painter:
         if recipe.strength == 0 or selected is None:
             empty = Box(0, 0, content.width, content.height)
             return Painting(content, recipe, "none", empty, job.mix, (), (), time.perf_counter() - began, False, None)
-        with held_pages():
+        todo = self.plan(content.size, selected, recipe)
+        with held_pages(todo.memory_mb * 2**20):
             try:
-                return self._paint(job, selected, on_step or (lambda _: None), began)
-            except torch.OutOfMemoryError as error:
-                raise ScumbleError(
-                    "out-of-memory", f"The device ran out of memory: {str(error).splitlines()[0]}"
-                ) from None
+                return self._paint(job, todo, on_step or (lambda _: None), began)
+            finally:
+                for trunk in self._trunks.values():
+                    trunk.release()
 
     def features(self, recipe: Recipe) -> Weights:
         """The weights that a recipe would be painted with."""
@@ -125,24 +129,28 @@ class Painter:
     def plan(self, content_size: tuple[int, int], selected: Box, recipe: Recipe) -> Plan:
         """What a job would do, without doing it. `content_size` is (width, height) in px."""
         weights = self.features(recipe)
-        suited = profile(weights)
-        return self._plan(content_size, selected, recipe, self._easel(recipe, weights, suited))
+        easel = self._easel(recipe, weights, profile(weights))
+        return plan(
+            *content_size,
+            selected,
+            recipe,
+            self._footprint(recipe, easel),
+            available_bytes(self.device),
+            int(easel.halo),
+        )
 
-    def _plan(self, size: tuple[int, int], selected: Box, recipe: Recipe, easel: Easel) -> Plan:
+    def _footprint(self, recipe: Recipe, easel: Easel) -> Footprint:
         trunk = easel.trunk
-        channels = {name: trunk.channels[name] / trunk.stride[name] ** 2 for name in trunk.channels}
         held = sum(w.numel() for w in trunk.weights.filters.values()) * 2 * trunk.dtype.itemsize
         asked = self._weighting(recipe, trunk.weights, profile(trunk.weights))
         columns = sum(trunk.channels.get(tap.replace("preact", "conv"), 512) for tap in asked.neighbours) / FINE_GRID**2
-        cost = footprint(channels, trunk.dtype.itemsize, recipe.optimizer, held, columns)
-        return plan(*size, selected, recipe, cost, available_bytes(self.device), int(easel.halo))
+        return footprint(trunk.channels_per_px, trunk.dtype.itemsize, recipe.optimizer, held, columns)
 
-    def _paint(self, job: Job, selected: Box, on_step: OnStep, began: float) -> Painting:
+    def _paint(self, job: Job, todo: Plan, on_step: OnStep, began: float) -> Painting:
         recipe = job.recipe
         weights = self.features(recipe)
         suited = profile(weights)
         easel = self._easel(recipe, weights, suited)
-        todo = self._plan(job.content.size, selected, recipe, easel)
         run = _Run(job, todo, on_step)
         composer = Composer(job, easel, self._weighting(recipe, weights, suited), todo.tile_px, self.device)
         x: Tensor | None = None
@@ -150,10 +158,11 @@ class Painter:
             canvas = easel_canvas.make(job, todo.box, level, easel.grid, self.device)
             if x is None:
                 x = easel_canvas.first_picture(canvas, job, todo.box, self._first_style(job))
-            x = run.descend(canvas.bring(x), canvas, composer, index)
+            x, composer = self._level(run, canvas.bring(x), canvas, composer, index)
             if run.stopped:
                 break
         assert x is not None
+        todo = replace(todo, tile_px=composer.tile_px)
         return Painting(
             picture=self._finish(job, todo.box, x),
             recipe=recipe,
@@ -166,6 +175,21 @@ class Painter:
             stopped=run.stopped,
             plan=todo,
         )
+
+    def _level(self, run: "_Run", x: Tensor, canvas: Canvas, composer: Composer, index: int) -> tuple[Tensor, Composer]:
+        """One level's picture; in smaller tiles, from the level's start, each time that memory does not suffice."""
+        done = run.mark()
+        while True:
+            try:
+                return run.descend(x, canvas, composer, index), composer
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            tile = (composer.tile_px or max(canvas.content.shape[2:])) // 64 * 32
+            if tile < SMALLEST_TILE:
+                raise ScumbleError("out-of-memory", "The device ran out of memory, even in the smallest tiles.")
+            composer = replace(composer, tile_px=tile)
+            run.return_to(done)
 
     def _weighting(self, recipe: Recipe, weights: Weights, suited: Profile) -> Weighting:
         return weighting(recipe, suited, weights.architecture)
@@ -210,6 +234,15 @@ class _Run:
         self._paces: deque[float] = deque(maxlen=5)
         self.losses: list[Mapping[str, float]] = []
         self.stopped = False
+
+    def mark(self) -> tuple[int, int]:
+        """Where the job is now, for `return_to`."""
+        return self._done, self._iteration
+
+    def return_to(self, mark: tuple[int, int]) -> None:
+        """Forget what was done since a mark."""
+        self._done, self._iteration = mark
+        del self.losses[self._iteration :]
 
     def descend(self, x: Tensor, canvas: Canvas, composer: Composer, index: int) -> Tensor:
         """One level's iterations from `x`; the picture to keep."""

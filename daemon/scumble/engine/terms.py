@@ -248,10 +248,13 @@ def survey(
                     found[statistic] = found[statistic] + part if statistic in found else part
         for tap in kept:
             _keep(whole, tap, maps[tap], window, network.stride[tap], picture)
-    for region, found in zip(regions, sums, strict=True):
-        for statistic in found:
-            found[statistic] = found[statistic] / region.mass[statistic.first]
-    return Survey(sums, whole)
+    maps = {}
+    # what is kept moves out of the midst of what is let go, or it would split the room for the next maps
+    sums = [
+        {statistic: total / region.mass[statistic.first] for statistic, total in found.items()}
+        for region, found in zip(regions, sums, strict=True)
+    ]
+    return Survey(sums, {tap: whole.pop(tap).clone() for tap in kept})
 
 
 def _keep(whole: Maps, tap: str, part: Tensor, window: Window, stride: int, picture: Tensor) -> None:

@@ -48,7 +48,7 @@ class Network(Protocol):
         """The maps that losses and `backward` need."""
 
     def backward(self, maps: Maps, add_gradient: AddGradient) -> Tensor:
-        """Gradient with respect to the input of `forward`."""
+        """Gradient with respect to the input of `forward`; uses `maps` up."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ class Convolution:
             flipped = flipped.contiguous(memory_format=torch.channels_last)
         return cls(filters, bias.to(device, dtype), flipped, padding, packed)
 
-    def forward(self, x: Tensor, *, rectify: bool = True) -> Tensor:
+    def forward(self, x: Tensor, *, rectify: bool = True, scratch: "Scratch | None" = None) -> Tensor:
         """(1, in, h, w) → (1, out, h, w)."""
         inset = 1
         if self.padding is not Padding.ZEROS:
-            x, inset = _pad(x, self.padding), 0
+            x, inset = (scratch or Scratch()).padded(x, self.padding), 0
         y = self._convolve(x, self.filters, self.bias, inset, rectify)
         return y if self.packed or not rectify else y.relu_()
 
@@ -105,6 +105,33 @@ class Convolution:
             )
             return y
         return nnf.conv2d(x, filters, bias, padding=inset)
+
+
+class Scratch:
+    """One piece of memory for padded maps, of which only one is wanted at a time.
+
+    Taken from the allocator afresh they would lie between the maps that stay, and leave holes that nothing else fits.
+    """
+
+    def __init__(self) -> None:
+        self._memory: Tensor | None = None
+
+    def padded(self, x: Tensor, padding: Padding) -> Tensor:
+        """A map (1, channels, height, width) with a border of one px, valid until the next call."""
+        channels, height, width = x.shape[1], x.shape[2] + 2, x.shape[3] + 2
+        need = channels * height * width
+        memory = self._memory
+        if memory is None or memory.numel() < need or memory.dtype != x.dtype or memory.device != x.device:
+            memory = self._memory = torch.empty(need, dtype=x.dtype, device=x.device)
+        y = memory[:need].view(1, height, width, channels).permute(0, 3, 1, 2)
+        y[:, :, 1:-1, 1:-1] = x
+        # a map of one row has nothing to reflect
+        step = 2 if padding is Padding.REFLECT and min(x.shape[2:]) > 1 else 1
+        y[:, :, 0, 1:-1] = y[:, :, step, 1:-1]
+        y[:, :, -1, 1:-1] = y[:, :, -1 - step, 1:-1]
+        y[..., 0] = y[..., step]
+        y[..., -1] = y[..., -1 - step]
+        return y
 
 
 def _pad(x: Tensor, padding: Padding) -> Tensor:
@@ -153,11 +180,21 @@ class Trunk:
         for tap in self.taps:
             self.stride[tap], self.radius[tap] = self.stride[_step_of(tap)], self.radius[_step_of(tap)]
         self.channels = {name: len(weights.biases[name]) for name in self.steps if name.startswith("conv")}
+        self._scratch = Scratch()
         self._convolutions = {
             name: Convolution.of(weights.filters[name], weights.biases[name], padding, self.device, dtype)
             for name in self.steps
             if name.startswith("conv")
         }
+
+    @property
+    def channels_per_px(self) -> dict[str, float]:
+        """For each convolution, channels / stride²: what its map holds per pixel of the picture."""
+        return {name: channels / self.stride[name] ** 2 for name, channels in self.channels.items()}
+
+    def release(self) -> None:
+        """Let go of what only the next picture of the same size would use again."""
+        self._scratch = Scratch()
 
     def prepare(self, picture: Tensor) -> Tensor:
         """RGB (1, 3, height, width) in 0..1 → what these weights were trained to see; differentiable."""
@@ -167,6 +204,7 @@ class Trunk:
         """Maps of every convolution (and of tapped pools and pre-activations) up to the deepest tap."""
         h = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
         maps: Maps = {}
+        scratch = self._scratch
         for name in self.steps:
             if name.startswith("pool"):
                 h = self._pool(h)
@@ -175,16 +213,22 @@ class Trunk:
                 continue
             before = name.replace("conv", "preact")
             if before in self.taps:
-                maps[before] = self._convolutions[name].forward(h, rectify=False)
+                maps[before] = self._convolutions[name].forward(h, rectify=False, scratch=scratch)
                 h = maps[before].relu()
             else:
-                h = self._convolutions[name].forward(h)
+                h = self._convolutions[name].forward(h, scratch=scratch)
             maps[name] = h
         return maps
 
     def backward(self, maps: Maps, add_gradient: AddGradient) -> Tensor:
-        """The gradient of the losses with respect to the input of `forward`, float32."""
+        """The gradient of the losses with respect to the input of `forward`, float32.
+
+        Takes the maps out of `maps` as it goes, which halves the peak of memory: a layer's maps are let go once the
+        layer below it has been passed, since a chained statistic still reads them there.
+        """
         g: Tensor | None = None
+        shape = maps[self.steps[0]].shape
+        passed: list[str] = []
         for index in reversed(range(len(self.steps))):
             name = self.steps[index]
             g = self._tapped(name, maps, g, add_gradient)
@@ -194,10 +238,12 @@ class Trunk:
             if g is not None:
                 g = torch.ops.aten.threshold_backward(g, maps[name], 0)
             g = self._tapped(name.replace("conv", "preact"), maps, g, add_gradient)
+            for done in passed:
+                maps.pop(done, None)
+            passed = [name, name.replace("conv", "preact")]
             if g is not None:
                 g = self._convolutions[name].backward(g.contiguous(memory_format=torch.channels_last))
         if g is None:
-            shape = maps[self.steps[0]].shape
             return torch.zeros(1, 3, shape[2], shape[3], device=self.device)
         return g.float()
 
