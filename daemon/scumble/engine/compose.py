@@ -83,7 +83,8 @@ def weighting(recipe: Recipe, suited: Profile, architecture: str) -> Weighting:
     balance = suited.content_at_60 * 10 ** ((60 - recipe.strength) / 20)
     neighbours: tuple[str, ...] = ()
     if (recipe.style_loss or suited.style_loss) is StyleLoss.NEIGHBOURS:
-        neighbours = tuple(style) if recipe.style_layers else suited.neighbour_layers
+        suiting = tuple(name for name in suited.neighbour_layers if name in order)
+        neighbours = tuple(style) if recipe.style_layers else suiting
         statistics = {}
     return Weighting(
         content_layers=content,
