@@ -530,6 +530,17 @@ def test_real_pictures(painter, style_loss):
     assert result.losses[-1]["total"] < result.losses[0]["total"]
 
 
+@both_losses
+def test_little_strength_shows_little(painter, style_loss):
+    def change(strength):
+        result = painted(painter, strength=strength, style_loss=style_loss, iterations=30).picture.rgb()
+        return np.abs(result - CONTENT.rgb()).mean()
+
+    changes = [change(strength) for strength in (2, 20, 60)]
+    assert changes[0] < 0.7 * changes[2]
+    assert changes[0] < changes[1] < changes[2]
+
+
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")])
 def test_out_of_memory_is_met_with_smaller_tiles(painter, monkeypatch, error):
     content = rgb_picture(96, 128)

@@ -33,6 +33,7 @@ Matrices = dict[Statistic, Tensor]
 
 _LEAST_DISTANCE = 1e-3  # of the style's own size: a style equal to the content must not be divided by zero
 _RANGE_WEIGHT = 10.0
+_FULL_VOTES_AT = 40.0  # strength: below it the votes are mixed with the content, so that little strength shows little
 _VOTE_WEIGHT = 50.0  # a vote of one makes a tenth of the colour range weigh half as much as a whole style
 
 
@@ -357,6 +358,8 @@ class Composer:
             tv_exponent=recipe.tv_exponent,
             tv_mask=canvas.active,
             vote_weight=_VOTE_WEIGHT * recipe.vote_weight,
+            vote_share=min(1.0, recipe.strength / _FULL_VOTES_AT),
+            vote_ground=canvas.see(canvas.content),
             range_weight=_RANGE_WEIGHT / mass if steered and mass else 0.0,
             low=canvas.low,
             high=canvas.high,

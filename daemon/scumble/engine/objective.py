@@ -32,6 +32,8 @@ class PictureTerms:
     tv_exponent: float = 1.25
     tv_mask: Tensor | None = None
     vote_weight: float = 0.0
+    vote_share: float = 1.0
+    vote_ground: Tensor | None = None
     range_weight: float = 0.0
     low: Tensor | float = 0.0
     high: Tensor | float = 1.0
@@ -78,7 +80,11 @@ class Objective:
                     for window in self._windows:
                         term.ask(network.forward(window.crop(prepared)), window, by_content_alone=by_content_alone)
                     term.settle()
-                    self._votes = term.votes()
+                    colours, mass = term.votes()
+                    ground = self._picture_terms.vote_ground
+                    if ground is not None:
+                        colours = ground + self._picture_terms.vote_share * (colours - ground)
+                    self._votes = (colours, mass)
         if self._votes is None or not self._picture_terms.vote_weight:
             return x
         height, width = x.shape[2:]
