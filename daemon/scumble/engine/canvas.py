@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scumble.engine.color import gray, luminance, with_luminance_of
+from scumble.engine.color import gray, luminance_bounds, with_luminance_of
 from scumble.engine.job import BoundRegion, Job
 from scumble.engine.resample import fill_transparent, pad_to_multiple, resize, resize_premultiplied, shrink_mask
 from scumble.engine.schedule import Box, Level
@@ -58,9 +58,8 @@ def make(job: Job, box: Box, level: Level, grid: int, device: torch.device) -> C
     low: Tensor | float = 0.0
     high: Tensor | float = 1.0
     if keep is not None:
-        y = luminance(content)
-        low = keep * (y - content.amin(1, keepdim=True)).clamp(min=0)
-        high = 1 - keep * (content.amax(1, keepdim=True) - y).clamp(min=0)
+        darkest, lightest = luminance_bounds(content)
+        low, high = keep * darkest, 1 + keep * (lightest - 1)
     return Canvas(content, seen, tuple(mask * seen for mask in masks), active, keep, low, high, grid)
 
 

@@ -134,14 +134,8 @@ class Scratch:
         return y
 
 
-def _pad(x: Tensor, padding: Padding) -> Tensor:
-    # a map of one row has nothing to reflect
-    mode = "reflect" if padding is Padding.REFLECT and min(x.shape[2:]) > 1 else "replicate"
-    return nnf.pad(x, (1, 1, 1, 1), mode=mode)
-
-
 def _fold(g: Tensor, padding: Padding) -> Tensor:
-    """The adjoint of `_pad`: adds the border's gradient to the rows and columns that it was copied from."""
+    """The adjoint of `Scratch.padded`: adds the border's gradient to the rows and columns that it was copied from."""
     height, width = g.shape[2] - 2, g.shape[3] - 2
     step = 2 if padding is Padding.REFLECT and min(height, width) > 1 else 1
     g[:, :, step] += g[:, :, 0]
@@ -321,7 +315,7 @@ def normalized(weights: Weights, pooling: Pooling) -> Weights:
         if name.startswith("pool"):
             h = nnf.avg_pool2d(h, 2) if pooling is Pooling.AVERAGE else nnf.max_pool2d(h, 2)
             continue
-        h = nnf.conv2d(_pad(h, Padding.REPLICATE), weights.filters[name], weights.biases[name]).relu_()
+        h = nnf.conv2d(nnf.pad(h, (1, 1, 1, 1), mode="replicate"), weights.filters[name], weights.biases[name]).relu_()
         mean = h.mean((0, 2, 3))
         mean = mean.clamp(min=float(_NORMALIZATION_FLOOR * mean.mean()) or 1.0)
         filters[name] = weights.filters[name] * (incoming / mean[:, None])[:, :, None, None]
