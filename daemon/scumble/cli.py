@@ -296,7 +296,7 @@ def weights_use(file: str) -> None:
 @weights.command("path")
 def weights_path() -> None:
     """The folder where weights are kept."""
-    from scumble.engine.weights import home
+    from scumble.home import home
 
     click.echo(home() / "weights")
 

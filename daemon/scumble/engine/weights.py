@@ -32,6 +32,7 @@ from torch import Tensor
 
 from scumble.engine.download import Progress, cannot_write, digest, exclusive, fetch
 from scumble.errors import ScumbleError
+from scumble.home import home
 
 ARCHITECTURES: dict[str, tuple[tuple[int, ...], ...]] = {
     "vgg11": ((64,), (128,), (256,) * 2, (512,) * 2, (512,) * 2),
@@ -182,11 +183,6 @@ def imagenet(architecture: str = "vgg19") -> Weights:
     if not path.is_file():
         raise ScumbleError("missing-weights", f"The weights {architecture} are not in {path.parent}.")
     return from_file(path)
-
-
-def home() -> Path:
-    """Scumble's own folder: $SCUMBLE_HOME, or ~/.scumble."""
-    return Path(os.environ.get("SCUMBLE_HOME") or "~/.scumble").expanduser()
 
 
 def available() -> list[Entry]:
