@@ -1,0 +1,59 @@
+"""An order: what was asked for, checked and complete, before it becomes a job. Pixels are named by their SHA-256."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from scumble.protocol import Rectangle
+from scumble.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Input:
+    """A picture of an order: `name` is what the recipe calls it, `digest` the SHA-256 of its bytes as they came,
+    `crop` the part of it that is used (px)."""
+
+    name: str
+    digest: str
+    crop: Rectangle | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"name": self.name, "digest": self.digest, "crop": self.crop.model_dump() if self.crop else None}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Input":
+        """The inverse of `as_dict`."""
+        crop = data["crop"]
+        return cls(data["name"], data["digest"], Rectangle.model_validate(crop) if crop else None)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A recipe with its content, and every picture that it names.
+
+    `width` and `height` are the content's, `bounds` is what will be painted of it (None: nothing will). `key` is the
+    client's idempotency key, `continues` the id of the job from whose result this one goes on.
+    """
+
+    recipe: Recipe
+    content: Input
+    pictures: tuple[Input, ...]
+    width: int
+    height: int
+    bounds: Rectangle | None
+    lease_s: float | None = None
+    key: str | None = None
+    continues: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this order from another one."""
+        parts = [self.recipe.as_dict(), self.content.as_dict(), [each.as_dict() for each in self.pictures]]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """All pixels that it needs."""
+        return frozenset((self.content.digest, *(each.digest for each in self.pictures)))
