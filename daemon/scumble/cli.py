@@ -14,7 +14,7 @@ import click
 
 from scumble import __version__
 from scumble.errors import CATALOGUE, ScumbleError
-from scumble.options import CONTENT, FEATURES, ORDER, Ordered, Request, names_in, pretty, shared, signed, write_json
+from scumble.options import ORDER, Ordered, Request, pretty, shared, write_json
 
 if TYPE_CHECKING:
     from scumble.engine.painter import Painter, Step
@@ -108,12 +108,13 @@ def paint(ctx: click.Context, /, photo: str | None, **asked: Any) -> None:
     from scumble import console
     from scumble.picture import save
     from scumble.recipe import Recipe
+    from scumble.signature import FEATURES, signed
 
     request = Request.read(ctx.meta[ORDER], asked)
     recipe = Recipe.parse(request.data)
     path, content = _photo(photo, request)
     output = Path(asked["output"] or path.with_name(f"{path.stem}-scumble.png"))
-    inputs = [path, *map(request.find, names_in(recipe))]
+    inputs = [path, *map(request.find, recipe.names)]
     _writable(output, inputs)
     for file in filter(None, (asked["save_recipe"], asked["plot"])):
         _writable(Path(file), inputs, is_picture=file == asked["plot"])
@@ -132,7 +133,7 @@ def paint(ctx: click.Context, /, photo: str | None, **asked: Any) -> None:
     with console.Watch() as watch:
         watch.begin()
         painting = painter.paint(content, recipe, pictures, on_step)
-    save(signed(painting, str(path)), output)
+    save(signed(painting.picture, recipe, painting.features, str(path)), output)
     if asked["save_recipe"]:
         write_json(Path(asked["save_recipe"]), recipe.as_dict())
     if asked["plot"] and painting.plan:
@@ -169,7 +170,7 @@ def sheet(ctx: click.Context, /, photo: str | None, rows: str, columns: str | No
     recipe = Recipe.parse(request.data)
     path, content = _photo(photo, request)
     output = Path(asked["output"] or path.with_name(f"{path.stem}-sheet.png"))
-    _writable(output, [path, *map(request.find, names_in(recipe))])
+    _writable(output, [path, *map(request.find, recipe.names)])
     pictures = request.pictures(recipe)
     painter = _painter(asked)
     console.announce(painter, content, recipe, pictures)
@@ -317,6 +318,7 @@ def bench(size: tuple[int, ...], precision: tuple[str, ...], json_path: Path | N
 
 def _photo(given: str | None, request: Request) -> "tuple[Path, Picture]":
     from scumble.picture import load
+    from scumble.signature import CONTENT
 
     stored = request.text.get(CONTENT)
     if given is None and stored is None:

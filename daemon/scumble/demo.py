@@ -11,10 +11,11 @@ from scumble import console
 from scumble.drawn import PAINTINGS, painting, scene
 from scumble.engine.painter import Painter
 from scumble.errors import ScumbleError
-from scumble.options import Request, put, signed, write_json
+from scumble.options import Request, put, write_json
 from scumble.picture import Picture, load, save
 from scumble.recipe import Recipe
 from scumble.sheet import FAINT, GAP, INK, LINE, MARGIN, PAPER, Tile, as_picture, face, fitted, scaled, shelf
+from scumble.signature import signed
 
 SHOWN = {"sky": "bands", "water": "night"}
 """Which region of the scene is painted after which painting."""
@@ -47,7 +48,7 @@ def run(folder: Path, size: int, quality: str, changes: Sequence[str] = ()) -> N
     with console.Watch() as watch:
         watch.begin()
         painted = painter.paint(content, recipe, pictures, watch.on_step)
-    save(signed(painted, "scene.png"), folder / "result.png")
+    save(signed(painted.picture, recipe, painted.features, "scene.png"), folder / "result.png")
     save(as_picture(_sheet(folder, painted.picture)), folder / "contact_sheet.png")
     console.conclude(painted, folder / "result.png")
     console.say(f"All is in {folder}, after {console.now() - began:.0f} s; look at contact_sheet.png first.")

@@ -48,7 +48,10 @@ CATALOGUE: dict[str, Entry] = {
         "There is not enough memory", "Choose a smaller size or selection, or raise the memory limit.", 3, 507
     ),
     "disk-full": Entry(
-        "There is not enough room on the disk", "Free some space where the daemon keeps its jobs, then try again.", 3, 507
+        "There is not enough room on the disk",
+        "Free some space where the daemon keeps its jobs, then try again.",
+        3,
+        507,
     ),
     "cancelled": Entry("The job was cancelled", "Nothing was changed.", 130, 409),
     "internal": Entry("Scumble made a mistake", "Please report it with the log.", 70, 500),

@@ -3,21 +3,21 @@
 A *recipe option* sets one field of the recipe (`--strength`), a *style option* one field of the `--style` before it
 (`--region`); so their order counts. Values are passed on as text: what is valid, the recipe alone knows. A *request* is
 the recipe as plain JSON values, before it is checked, and the folder where names in it are looked up second, after the
-current one. A result is *signed*: it carries its recipe, and so can be a request again.
+current one. A signed result carries its recipe, and so can be a request again.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from scumble.errors import ScumbleError
+from scumble.signature import RECIPE
 
 if TYPE_CHECKING:
-    from scumble.engine.painter import Painting
     from scumble.picture import Picture
     from scumble.recipe import Recipe
 
@@ -92,8 +92,6 @@ class Ordered(click.Command):
 
 
 ORDER = "scumble.order"
-RECIPE, CONTENT, FEATURES = "scumble:recipe", "scumble:content", "scumble:features"
-"""The texts that a result carries: the recipe as JSON, the photo's path, the name of the features."""
 
 
 @dataclass(frozen=True)
@@ -138,21 +136,7 @@ class Request:
         from scumble.picture import load
 
         known = known or {}
-        return {name: known[name] if name in known else load(self.find(name)) for name in names_in(recipe)}
-
-
-def names_in(recipe: "Recipe") -> tuple[str, ...]:
-    """The names of all pictures and masks in a recipe."""
-    names = [name for style in recipe.styles for name in (style.picture, style.part)]
-    names += [region.mask for region in recipe.regions]
-    names += [recipe.selection, recipe.start_picture]
-    return tuple(dict.fromkeys(name for name in names if name is not None))
-
-
-def signed(painting: "Painting", photo: str) -> "Picture":
-    """The picture of a painting, carrying what it takes to repeat it."""
-    story = {RECIPE: painting.recipe.as_json(), CONTENT: photo, FEATURES: painting.features}
-    return replace(painting.picture, text={**painting.picture.text, **story})
+        return {name: known[name] if name in known else load(self.find(name)) for name in recipe.names}
 
 
 def put(data: dict[str, Any], name: str, text: str) -> None:

@@ -254,7 +254,9 @@ class StyleList(_Answer):
 
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f,]+$")]], Field(max_length=32)]
+Tags = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f,]+$")]], Field(max_length=32)
+]
 
 
 class StyleChange(_Question):

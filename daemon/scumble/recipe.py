@@ -276,6 +276,14 @@ class Recipe(_Model):
             raise ValueError("start_picture: name the picture to go on from")
         return self
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all pictures and masks that it needs."""
+        names = [name for style in self.styles for name in (style.picture, style.part)]
+        names += [region.mask for region in self.regions]
+        names += [self.selection, self.start_picture]
+        return tuple(dict.fromkeys(name for name in names if name is not None))
+
     @classmethod
     def parse(cls, data: Mapping[str, Any] | str | bytes) -> Self:
         """Make a recipe from JSON text or a mapping; `ScumbleError("bad-recipe")` names the field that is wrong."""
