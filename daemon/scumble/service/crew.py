@@ -1,0 +1,264 @@
+"""The crew: the workers together, who gets which job, and what is heard of them.
+
+All of it happens under the ledger's lock. A worker that ends in the middle of a job costs the job a try; one that
+cannot even begin, so often, makes the jobs fail that wait for it: nobody should wait for what will not come.
+"""
+
+import itertools
+import logging
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+
+from scumble.errors import ScumbleError
+from scumble.protocol import Device, EstimateRequest, Problem, Rectangle, State
+from scumble.recipe import Recipe
+from scumble.service import messages as say
+from scumble.service.ledger import Ledger
+from scumble.service.live import Live, crash_problem
+from scumble.service.orders import Input
+from scumble.service.pace import JobTime, Paces
+from scumble.service.settings import Settings
+from scumble.service.workers import COMMAND, Worker
+
+log = logging.getLogger(__name__)
+
+_ANSWER_S = 60.0
+_MAX_FAILED_STARTS = 3
+
+
+class Crew:
+    """One worker per device, and the jobs that they are given."""
+
+    def __init__(self, ledger: Ledger, paces: Paces, settings: Settings, command: Sequence[str] = COMMAND) -> None:
+        self._ledger, self._paces, self._settings, self._command = ledger, paces, settings, command
+        self._workers = [self._worker(device) for device in settings.devices]
+        self._changed = threading.Condition(ledger.lock)
+        self._numbers = itertools.count(1)
+        self._questions: dict[int, queue.Queue[say.Answer]] = {}
+        self._is_closing = False
+
+    # ---------------------------------------------------------------------------------------------------- told to do
+
+    def wake(self) -> None:
+        """Start all workers, so that the first job finds them ready."""
+        with self._ledger.lock:
+            for worker in self._workers:
+                worker.wake()
+
+    def dispatch(self) -> None:
+        """Give the jobs that wait to the workers that are free; wake more if there is work for them."""
+        with self._ledger.lock:
+            waiting = self._ledger.queue()
+            for worker in [] if self._is_closing else list(self._workers):
+                if not waiting:
+                    return
+                if worker.is_asleep and worker.failures < _MAX_FAILED_STARTS:
+                    worker.wake()
+                elif worker.is_free:
+                    if not self._has_room(waiting[0]):
+                        return
+                    self._assign(waiting.pop(0), worker)
+
+    def stop(self, live: Live, keep: bool) -> None:
+        """Stop a job that is queued or running."""
+        if live.state is State.QUEUED:
+            live.stopped()
+            self._ledger.queue_moved()
+            log.info("job %s: cancelled", live.id)
+        elif live.state is State.RUNNING:
+            live.is_stopping = True
+            for worker in self._workers:
+                if worker.job == live.id:
+                    worker.tell(say.Stop(job=live.id, keep=keep))
+            log.info("job %s: is being stopped", live.id)
+        else:
+            return
+        self._ledger.changed(live)
+
+    def send_idle_home(self) -> None:
+        """End the workers that have had nothing to do for long; their memory is free then."""
+        with self._ledger.lock:
+            for worker in self._workers:
+                idle_s = time.monotonic() - worker.free_since
+                if worker.is_free and idle_s > self._settings.idle_s and not self._questions:
+                    log.info("The worker for %s goes home, for there is nothing to do.", worker.name)
+                    worker.send_home()
+
+    def close(self) -> None:
+        """Put the running jobs away and end all workers."""
+        with self._ledger.lock:
+            self._is_closing = True
+            self._changed.notify_all()
+            for worker in self._workers:
+                worker.send_home()
+        for worker in self._workers:
+            worker.await_end()
+
+    def describe(self) -> list[Device]:
+        """How the workers stand."""
+        return [worker.describe() for worker in self._workers]
+
+    @property
+    def features(self) -> str | None:
+        """Which features `auto` means, if a worker is there to say."""
+        return next((worker.ready.features for worker in self._workers if worker.ready), None)
+
+    def answer(self, request: EstimateRequest, recipe: Recipe) -> say.Answer:
+        """What a job would cost, as a worker sees it; it can say so while it paints."""
+        worker = self._one_awake()
+        answers: queue.Queue[say.Answer] = queue.Queue()
+        number = next(self._numbers)
+        with self._ledger.lock:
+            self._questions[number] = answers
+        bounds = request.bounds or Rectangle(x=0, y=0, width=request.width, height=request.height)
+        width, height = request.width, request.height
+        worker.tell(say.Ask(number=number, recipe=recipe.as_dict(), width=width, height=height, bounds=bounds))
+        try:
+            return answers.get(timeout=_ANSWER_S)
+        except queue.Empty:
+            raise ScumbleError("unreachable", "The worker does not answer.") from None
+        finally:
+            with self._ledger.lock:
+                del self._questions[number]
+
+    def _worker(self, device: str) -> Worker:
+        return Worker(device, self._settings, self._heard, self._command)
+
+    # ---------------------------------------------------------------------------------------------------------- heard
+
+    def _heard(self, worker: Worker, word: say.Word | int) -> None:
+        with self._ledger.lock:
+            if isinstance(word, int):
+                self._ended(worker, word)
+            elif isinstance(word, say.Ready):
+                self._ready(worker, word)
+            elif isinstance(word, say.Broken):
+                worker.broken = word
+            elif isinstance(word, say.Memory):
+                worker.memory = word
+            elif isinstance(word, say.Answer):
+                if word.number in self._questions:
+                    self._questions[word.number].put(word)
+            elif isinstance(word, say.Began | say.Progress | say.Previewed):
+                if live := self._ledger.get(word.job):
+                    live.heard(word)
+                    live.touch()
+            else:
+                self._job_ended(worker, word)
+
+    def _job_ended(self, worker: Worker, word: say.Painted | say.Failed | say.Left) -> None:
+        worker.job, worker.free_since = None, time.monotonic()
+        live = self._ledger.get(word.job)
+        if live is None:  # it was forgotten while it was being painted
+            shutil.rmtree(self._ledger.store.job_folder(word.job), ignore_errors=True)
+        elif isinstance(word, say.Left):
+            live.wait_again()
+            live.touch()
+        elif isinstance(word, say.Failed):
+            self._fail(live, word.problem)
+        else:
+            self.painted(live, word)
+        self.dispatch()
+
+    def painted(self, live: Live, word: say.Painted) -> None:
+        """A job has ended with a picture, or was stopped."""
+        live.painted(word)
+        self._ledger.changed(live)
+        if word.levels:
+            self._paces.learn(JobTime(word.kind, word.levels, word.content_px, word.around_s))
+        log.info("job %s: %s after %.1f s", live.id, live.state.value, word.seconds)
+
+    def _fail(self, live: Live, problem: Problem) -> None:
+        if problem.code == "disk-full":  # nothing is wrong with the job: it waits for room
+            live.wait_again("The disk was full; it was painted as soon as there was room.")
+        else:
+            live.failed(problem)
+        self._ledger.changed(live)
+        log.warning("job %s: %s: %s", live.id, problem.code, problem.detail)
+
+    def _ready(self, worker: Worker, word: say.Ready) -> None:
+        worker.ready, worker.failures, worker.free_since = word, 0, time.monotonic()
+        log.info("The worker for %s (%s) is ready.", word.device, word.description)
+        if worker.device == "auto":
+            worker.device = word.device
+            self._workers += [self._worker(device) for device in word.devices[1:]]
+        self._changed.notify_all()
+        self.dispatch()
+
+    def _ended(self, worker: Worker, status: int) -> None:
+        live, was_ready, was_sent = self._ledger.get(worker.job), worker.ready is not None, worker.is_leaving
+        worker.ended()
+        if not was_sent:
+            log.warning("The worker for %s ended by itself, with status %d.", worker.name, status)
+        if live is not None and live.state is State.RUNNING:
+            if was_sent:
+                live.wait_again()
+            else:
+                live.crashed(status)
+            self._ledger.changed(live)
+        if not was_ready and not was_sent:
+            worker.failures += 1
+            if worker.failures >= _MAX_FAILED_STARTS and all(each.is_asleep for each in self._workers):
+                self._give_up(worker, status)
+        self._changed.notify_all()
+        self.dispatch()
+
+    def _give_up(self, worker: Worker, status: int) -> None:
+        """No worker can be started: those who wait are told. The next job is a new try."""
+        worker.failures = 0
+        for live in self._ledger.queue():
+            self._fail(live, worker.broken.problem if worker.broken else crash_problem(status))
+
+    # -------------------------------------------------------------------------------------------------------- assigning
+
+    def _assign(self, live: Live, worker: Worker) -> None:
+        order, folder = live.record.order, self._ledger.store.job_folder(live.id)
+        worker.job = live.id
+        live.given_to(worker.name)
+        worker.tell(
+            say.Paint(
+                job=live.id,
+                recipe=order.recipe.as_dict(),
+                content=self._source(order.content),
+                pictures={each.name: self._source(each) for each in order.pictures},
+                folder=folder,
+                bounds=order.bounds,
+                memory_mb=live.memory_cap_mb,
+            )
+        )
+        log.info("job %s: given to %s", live.id, worker.name)
+        self._ledger.changed(live)
+        self._ledger.queue_moved()
+
+    def _source(self, given: Input) -> say.Source:
+        return say.Source(path=self._ledger.store.blobs.path(given.digest), crop=given.crop)
+
+    def _has_room(self, live: Live) -> bool:
+        order = live.record.order
+        try:
+            self._ledger.store.check_room(order.width * order.height * 4)
+        except ScumbleError:
+            live.phase = "waiting for room on the disk"
+            return False
+        return True
+
+    def _one_awake(self) -> Worker:
+        with self._ledger.lock:
+
+            def awake() -> Worker | None:
+                found = next((each for each in self._workers if each.ready and not each.is_leaving), None)
+                if found is None and not self._is_closing:
+                    first.wake()  # also when it was still on its way home a moment ago
+                return found
+
+            first = self._workers[0]
+            failures = first.failures
+            self._changed.wait_for(lambda: first.failures != failures or self._is_closing or awake(), _ANSWER_S)
+            if (worker := awake()) is not None:
+                return worker
+            if first.broken is not None:
+                raise ScumbleError(first.broken.problem.code, first.broken.problem.detail, first.broken.problem.hint)
+            raise ScumbleError("unreachable", "The worker does not start.", "`scumble logs` says why.")

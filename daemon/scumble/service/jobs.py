@@ -1,0 +1,300 @@
+"""What can be asked of the daemon about jobs: everything between the HTTP API and the workers.
+
+What a client was told is on the disk before it is told: a new job, one that was stopped, moved or forgotten.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from scumble import __version__
+from scumble.errors import ScumbleError
+from scumble.protocol import PROTOCOL, ContinueRequest, Estimate, EstimateRequest, Health, Job, State
+from scumble.recipe import Recipe, Start
+from scumble.service import messages as say
+from scumble.service.crew import Crew
+from scumble.service.housekeeping import Housekeeping
+from scumble.service.ledger import Ledger
+from scumble.service.library import Library
+from scumble.service.live import Live
+from scumble.service.orders import Input, Order
+from scumble.service.pace import Paces
+from scumble.service.records import Record
+from scumble.service.settings import Settings
+from scumble.service.store import Store
+from scumble.service.workers import COMMAND
+
+log = logging.getLogger(__name__)
+
+WAITERS = 200
+"""Requests that are held open at the same time; more are answered at once."""
+_EARLIER_RESULT = "scumble:result"
+_PAINTED, _PREVIEW = "painted.json", "preview.jpg"  # as `scumble.service.worker` calls them, which imports torch
+
+
+class Jobs:
+    """All jobs and their workers; safe to use from all threads."""
+
+    def __init__(self, settings: Settings, library: Library, worker_command: Sequence[str] = COMMAND) -> None:
+        self.settings, self.library = settings, library
+        self.instance = secrets.token_hex(8)
+        self.store = Store(settings.store, settings.limits)
+        self._ledger = Ledger(self.store)
+        self._paces = Paces(settings.home / "paces.json")
+        self._crew = Crew(self._ledger, self._paces, settings, worker_command)
+        self._house = Housekeeping(self._ledger, self._crew, settings)
+        self._submitting = threading.Lock()
+        self._began = time.monotonic()
+        self._waiters = 0
+        self.closing = False
+
+    # ------------------------------------------------------------------------------------------------- life and death
+
+    def start(self) -> None:
+        """Take up what an earlier life left, and begin to work."""
+        self.store.tidy()
+        self._ledger.load(self._take_up)
+        self._crew.wake()
+        self._house.start()
+
+    def close(self) -> None:
+        """Put the running jobs away and end the workers; those who wait are answered."""
+        with self._ledger.lock:
+            self.closing = True
+            for live in self._ledger:
+                live.touch()
+        self._crew.close()
+        self._house.close()
+        self._ledger.save()
+        self.store.close()
+
+    def _take_up(self, live: Live) -> None:
+        """A job that an earlier life did not see the end of: it waits again, unless its worker was done."""
+        live.wait_again()
+        with contextlib.suppress(OSError, ValidationError):
+            word = say.Report.validate_json((self.store.job_folder(live.id) / _PAINTED).read_bytes())
+            if isinstance(word, say.Painted):
+                self._crew.painted(live, word)
+
+    # ---------------------------------------------------------------------------------------------------- what is asked
+
+    def submit(self, order: Order) -> tuple[Job, bool]:
+        """Keep an order as a job; on the disk when this returns. True: it was kept already, under the same key.
+
+        Errors: key-reused, queue-full, disk-full, stopping.
+        """
+        with self._submitting:
+            with self._ledger.lock:
+                if (known := self._ledger.known(order)) is not None:
+                    return self._ledger.view(known), True
+                waiting = len(self._ledger.queue())
+            if self.closing:
+                raise ScumbleError("stopping", "The daemon is stopping and takes no more jobs.")
+            if waiting >= self.settings.limits.queue:
+                hint = "Wait for a job to end, or cancel one; `scumble serve --queue N` raises the limit."
+                raise ScumbleError("queue-full", f"{waiting} jobs are waiting, which is the limit.", hint)
+            self.store.check_room(order.width * order.height * 4)
+            live = self._ledger.add(Record(secrets.token_hex(8), 0, order, 0.0))
+        log.info(
+            "job %s: taken in, %d × %d px, %d styles", live.id, order.width, order.height, len(order.recipe.styles)
+        )
+        with self._ledger.lock:
+            self._crew.dispatch()
+            return self._ledger.view(live), False
+
+    def get(self, id: str) -> Job:
+        """A job; asking renews its lease."""
+        with self._ledger.lock:
+            live = self._ledger.find(id)
+            live.asked = time.monotonic()
+            return self._ledger.view(live)
+
+    def wait(self, id: str, after: int, seconds: float) -> Job:
+        """A job, as soon as its sequence number is another than `after`, or after so many seconds.
+
+        At once when it has ended, too many wait already, or the daemon is stopping.
+        """
+        with self._ledger.lock:
+            live = self._ledger.find(id)
+            live.asked = time.monotonic()
+            if self._waiters < WAITERS and not live.state.is_final:
+                self._waiters += 1
+                live.waiting += 1
+                try:
+                    live.changed.wait_for(lambda: live.seq != after or self.closing, seconds)
+                finally:
+                    self._waiters -= 1
+                    live.waiting -= 1
+                    live.asked = time.monotonic()
+            return self._ledger.view(live)
+
+    def list(self, limit: int = 20, state: State | None = None) -> list[Job]:
+        """The last jobs, newest first."""
+        with self._ledger.lock:
+            found = [live for live in reversed(self._ledger) if state is None or live.state is state]
+            return [self._ledger.view(live) for live in found[:limit]]
+
+    def stop(self, id: str, keep: bool) -> Job:
+        """Stop a job within one iteration; with `keep` what is there becomes its result. Stopping twice is harmless."""
+        with self._ledger.lock:
+            live = self._ledger.find(id)
+            self._crew.stop(live, keep)
+            view = self._ledger.view(live)
+        self._ledger.save()
+        return view
+
+    def move(self, id: str, position: int) -> Job:
+        """Put a job that waits to another place in the queue; 0 is the next. `wrong-state` when it does not wait."""
+        with self._ledger.lock:
+            live = self._ledger.find(id)
+            if live.state is not State.QUEUED:
+                raise ScumbleError("wrong-state", f"Job {id} is {live.state.value}, and so not in the queue.")
+            others = [each.record.rank for each in self._ledger.queue() if each is not live]
+            live.record = live.record.changed(rank=_rank_between(others[:position], others[position:]))
+            self._ledger.changed(live)
+            self._ledger.queue_moved()
+            view = self._ledger.view(live)
+        self._ledger.save()
+        return view
+
+    def forget(self, id: str) -> None:
+        """Stop a job if need be, and remove everything of it."""
+        with self._ledger.lock:
+            self._crew.stop(self._ledger.find(id), keep=False)
+        self._ledger.forget(id)
+        self._ledger.sweep()
+        log.info("job %s: forgotten", id)
+
+    def go_on(self, id: str, request: ContinueRequest, key: str | None) -> tuple[Job, bool]:
+        """A new job that goes on from another's result. Errors: wrong-state, result-gone, and those of `submit`."""
+        with self._ledger.lock:
+            old = self._ledger.find(id).record.order
+        data, _ = self.result(id)
+        changes = {**request.changes, "start": Start.PICTURE.value, "start_picture": _EARLIER_RESULT}
+        if request.iterations is not None:
+            changes["iterations"] = [request.iterations]
+        recipe = old.recipe.changed(**changes)
+        known = {each.name: each for each in old.pictures}
+        for name in recipe.names:
+            if name not in known and name != _EARLIER_RESULT:
+                hint = "A job that goes on has the pictures of the first one; post a new job to use another."
+                raise ScumbleError("missing-picture", f"There is no picture {name!r} in job {id}.", hint)
+        with self.store.batch() as batch:
+            known[_EARLIER_RESULT] = Input(_EARLIER_RESULT, batch.put(data))
+            pictures = tuple(known[name] for name in recipe.names)
+            size = (old.width, old.height, old.bounds)
+            return self.submit(Order(recipe, old.content, pictures, *size, request.lease_s, key, continues=id))
+
+    def result(self, id: str) -> tuple[bytes, str]:
+        """A job's picture as a file, PNG or (for floats) TIFF, and its SHA-256. Errors: wrong-state, result-gone."""
+        with self._ledger.lock:
+            live = self._ledger.find(id)
+            live.asked = time.monotonic()
+            record = live.record
+        if record.result is None:
+            why = "was stopped without one" if record.state is State.STOPPED else f"is {record.state.value}"
+            raise ScumbleError("wrong-state", f"Job {id} has no result: it {why}.")
+        if not record.is_kept:
+            raise ScumbleError("result-gone", f"The result of job {id} was let go to make room for newer ones.")
+        data = b""
+        with contextlib.suppress(OSError):
+            data = (self.store.job_folder(id) / record.result.file).read_bytes()
+        if hashlib.sha256(data).hexdigest() != record.result.digest:
+            self._paint_again(live)
+            hint = "Ask for the job until it is done, then for the result."
+            raise ScumbleError(
+                "wrong-state", f"The result of job {id} was damaged on the disk; it is painted anew.", hint
+            )
+        return data, record.result.digest
+
+    def fetched(self, id: str) -> None:
+        """A job's result was sent to somebody."""
+        with self._ledger.lock:
+            live = self._ledger.get(id)
+            if live is not None and not live.record.was_fetched:
+                live.record = live.record.changed(was_fetched=True)
+                self._ledger.changed(live)
+
+    def preview(self, id: str) -> tuple[int, bytes]:
+        """The number and the JPEG of a job's newest preview; `not-found` while there is none."""
+        with self._ledger.lock:
+            live = self._ledger.find(id)
+            live.asked = time.monotonic()
+            number = live.record.previews
+        with contextlib.suppress(OSError):
+            if number:
+                return number, (self.store.job_folder(id) / _PREVIEW).read_bytes()
+        raise ScumbleError("not-found", f"There is no preview of job {id}.", "One comes with the first iteration.")
+
+    def estimate(self, request: EstimateRequest) -> Estimate:
+        """What a job would cost. Errors: bad-request, bad-recipe, out-of-memory, missing-weights, no-device …"""
+        bounds = request.bounds
+        if bounds and (bounds.x + bounds.width > request.width or bounds.y + bounds.height > request.height):
+            raise ScumbleError("bad-request", "bounds: they reach beyond the picture.")
+        answer = self._crew.answer(request, Recipe.parse(request.recipe))
+        if answer.problem is not None:
+            raise ScumbleError(answer.problem.code, answer.problem.detail, answer.problem.hint)
+        seconds, is_measured = self._paces.seconds(answer.kind, answer.levels, request.width * request.height)
+        return Estimate(
+            width=answer.width,
+            height=answer.height,
+            iterations=sum(iterations for _, iterations in answer.levels),
+            scales=len(answer.levels),
+            tile_px=answer.tile_px,
+            memory_mb=round(answer.memory_mb, 1),
+            seconds=round(seconds, 2),
+            is_measured=is_measured,
+            features=answer.features,
+            device=answer.device,
+            warnings=answer.warnings,
+        )
+
+    def health(self) -> Health:
+        """How the daemon stands."""
+        free_mb, used_mb = self._house.disk_mb
+        with self._ledger.lock:
+            states = [live.state for live in self._ledger]
+            return Health(
+                name="scumble",
+                version=__version__,
+                protocol=PROTOCOL,
+                instance=self.instance,
+                pid=os.getpid(),
+                uptime_s=round(time.monotonic() - self._began, 1),
+                features=self._crew.features,
+                devices=self._crew.describe(),
+                queued=states.count(State.QUEUED),
+                running=states.count(State.RUNNING),
+                queue_limit=self.settings.limits.queue,
+                disk_free_mb=free_mb,
+                disk_used_mb=used_mb,
+                home=str(self.settings.home),
+            )
+
+    def _paint_again(self, live: Live) -> None:
+        with self._ledger.lock:
+            if live.state.is_final:
+                log.error("job %s: its result is damaged, and it is painted again", live.id)
+                for path in self.store.job_folder(live.id).glob("result.*"):
+                    path.unlink(missing_ok=True)
+                (self.store.job_folder(live.id) / _PAINTED).unlink(missing_ok=True)
+                live.start_over("The result was damaged on the disk, and was painted anew.")
+                self._ledger.changed(live)
+                self._crew.dispatch()
+        self._ledger.save()
+
+
+def _rank_between(before: "list[float]", after: "list[float]") -> float:
+    """A rank above all of `before` and below all of `after`."""
+    if before and after:
+        return (before[-1] + after[0]) / 2
+    if before:
+        return before[-1] + 1
+    return after[0] - 1 if after else 0.0

@@ -1,0 +1,147 @@
+"""Workers as the daemon sees them: processes that are woken, spoken to, heard, and sent home.
+
+A worker is *asleep* (there is no process), *starting*, *ready*, *painting* a job, or *failed* (its last process could
+not begin to work).
+"""
+
+import contextlib
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import IO
+
+from pydantic import ValidationError
+
+from scumble.protocol import Device
+from scumble.service import messages as say
+from scumble.service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+COMMAND = (sys.executable, "-m", "scumble.service.worker")
+_GRACE_S = 20.0
+"""How long a worker may take to put its job away before it is ended by force."""
+
+
+class Worker:
+    """One device's worker. `heard` is told what it says, and its exit status when it ends; from other threads."""
+
+    def __init__(
+        self,
+        device: str,
+        settings: Settings,
+        heard: Callable[["Worker", say.Word | int], None],
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self.device = device
+        self._settings, self._heard, self._command = settings, heard, command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._speaking = threading.Lock()
+        self.ready: say.Ready | None = None
+        self.memory: say.Memory | None = None
+        self.broken: say.Broken | None = None
+        self.job: str | None = None
+        self.free_since = time.monotonic()
+        self.failures = 0
+        self.is_leaving = False
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether there is no process."""
+        return self._process is None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it could paint right now."""
+        return self.ready is not None and self.job is None and not self.is_leaving
+
+    @property
+    def name(self) -> str:
+        """The device, as torch knows it; `auto` until it is known."""
+        return self.ready.device if self.ready else self.device
+
+    def wake(self) -> None:
+        """Start its process if there is none."""
+        if self._process is not None:
+            return
+        settings = self._settings
+        command = [*self._command, "--device", self.device]
+        command += ["--cache", str(settings.cache), "--cache-bytes", str(settings.limits.cache_bytes)]
+        self.ready = self.broken = self.memory = None
+        self.is_leaving = False
+        pipe = subprocess.PIPE
+        # a session of its own: Ctrl-C in the terminal is the daemon's to hear
+        self._process = process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+        log.info("A worker for %s starts, process %d.", self.device, process.pid)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        threading.Thread(target=self._listen, args=(process, process.stdout), daemon=True).start()
+        threading.Thread(target=self._note, args=(process.stderr,), daemon=True).start()
+
+    def tell(self, message: say.Paint | say.Stop | say.Ask | say.Leave) -> None:
+        """Say something to it; lost if it has just ended, which will be heard of."""
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        with self._speaking, contextlib.suppress(OSError, ValueError):
+            process.stdin.write(message.line())
+            process.stdin.flush()
+
+    def send_home(self) -> None:
+        """Let it put its job away and end, and all its memory with it."""
+        self.is_leaving = True
+        self.tell(say.Leave())
+
+    def await_end(self) -> None:
+        """Wait until it has ended, by force if need be."""
+        process = self._process
+        if process is None:
+            return
+        try:
+            process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            log.warning("The worker for %s does not end, and is killed.", self.name)
+            process.kill()
+            process.wait()
+
+    def describe(self) -> Device:
+        """How it stands, for those who ask."""
+        if self.is_asleep:
+            state = "failed" if self.broken else "asleep"
+        elif self.ready is None:
+            state = "starting"
+        else:
+            state = "painting" if self.job else "ready"
+        return Device(
+            name=self.name,
+            description=self.ready.description if self.ready else "",
+            state=state,
+            job=self.job,
+            memory_free_mb=self.memory.free_mb if self.memory else None,
+            memory_used_mb=self.memory.used_mb if self.memory else None,
+        )
+
+    def ended(self) -> None:
+        """Note that its process is no more."""
+        self._process = self.ready = self.memory = None
+        self.job = None
+
+    def _listen(self, process: subprocess.Popen[bytes], voice: IO[bytes]) -> None:
+        for line in voice:
+            try:
+                word = say.Report.validate_json(line)
+            except ValidationError:
+                log.error("The worker for %s said something that nobody understands.", self.name)  # noqa: TRY400
+                continue
+            self._heard(self, word)
+        self._heard(self, process.wait())
+
+    @staticmethod
+    def _note(errors: IO[bytes]) -> None:
+        for line in errors:
+            log.info("worker: %s", line.decode(errors="replace").rstrip())
