@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scumble.engine.box import Box
 from scumble.engine.color import gray, luminance_bounds, with_luminance_of
 from scumble.engine.job import BoundRegion, Job
 from scumble.engine.resample import fill_transparent, pad_to_multiple, resize, resize_premultiplied, shrink_mask
-from scumble.engine.schedule import Box, Level
+from scumble.engine.schedule import Level
 from scumble.recipe import KeepColors, Start
 
 

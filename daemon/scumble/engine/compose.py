@@ -6,7 +6,7 @@ start, whatever the
 size, the network and the region, so one strength means one look. **Paper** scaling leaves the sums as printed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from scumble.engine.canvas import Canvas
 from scumble.engine.color import match_palette
 from scumble.engine.features import Profile
 from scumble.engine.frame import Frame
+from scumble.engine.geometry import canonical, halo, layer_order
 from scumble.engine.job import BoundStyle, Job
 from scumble.engine.losses import content_loss, geometric_weights, style_loss, total_variation
 from scumble.engine.neighbours import COARSE_GRID, Candidates, Matched, NeighbourTerm, candidates, grid_stride
@@ -25,7 +26,7 @@ from scumble.engine.resample import pad_to_multiple
 from scumble.engine.targets import Kept, StylePicture, style_picture, style_size
 from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm, Survey, Term, survey
 from scumble.engine.tiles import Window, windows
-from scumble.engine.vgg import Network, Trunk, calibration_pictures, canonical, layer_order
+from scumble.engine.vgg import Network, Trunk, calibration_pictures
 from scumble.errors import ScumbleError
 from scumble.recipe import LayerWeighting, Optimizer, Recipe, Scaling, StyleLoss
 
@@ -49,6 +50,16 @@ class Weighting:
     frame: float
     neighbours: tuple[str, ...]
     content_share: float
+
+    @property
+    def framed(self) -> bool:
+        """Whether the colour frame has a say."""
+        return bool(self.frame and self.style)
+
+    @property
+    def matched(self) -> bool:
+        """Whether neighbours are looked for."""
+        return bool(self.neighbours and self.style)
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -143,7 +154,7 @@ class Easel:
     @property
     def halo(self) -> float:
         """Half the deepest receptive field in use, in px."""
-        return max(max(network.radius.values()) for network in self.networks)
+        return halo(self.networks)
 
     def key(self, network: Network) -> str:
         """What identifies a network among all whose statistics are kept."""
@@ -237,7 +248,12 @@ class Composer:
             padded, mask, around = self._padded(picture)
             return candidates(network, padded, mask, taps, stride, around)
 
-        return self.easel.kept_candidates.get((picture.digest, self.easel.key(network), taps, stride), compute)
+        return self.easel.kept_candidates.get((*self._seen_as(network, picture), taps, stride), compute)
+
+    def _seen_as(self, network: Network, picture: StylePicture) -> tuple[Hashable, ...]:
+        """All that a style's numbers depend on but what is asked of them; how it is padded and tiled shows in the last
+        digits."""
+        return picture.digest, self.easel.key(network), self.easel.grid, self.tile_px, self.easel.halo
 
     def _padded(self, picture: StylePicture) -> tuple[Tensor, Tensor, list[Window]]:
         grid = self.easel.grid
@@ -334,7 +350,7 @@ class Composer:
         return style_picture(style, size, canvas.content, region, self.job.recipe.match_method, self.device)
 
     def _target(self, network: Network, picture: StylePicture, wanted: Mapping[Statistic, float]) -> Matrices:
-        key = (picture.digest, self.easel.key(network), tuple(wanted))
+        key = (*self._seen_as(network, picture), tuple(wanted))
 
         def compute() -> Matrices:
             padded, mask, around = self._padded(picture)

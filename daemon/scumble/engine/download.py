@@ -6,9 +6,7 @@ The *target* appears all at once, and only when its SHA-256 is the expected one.
 """
 
 import hashlib
-import os
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from pathlib import Path
 import requests
 
 from scumble.errors import ScumbleError
+from scumble.locks import take
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there and the bytes in all, or None where the server does not say."""
@@ -79,7 +78,7 @@ def exclusive(path: Path) -> Iterator[None]:
         raise cannot_write(path, error) from error
     with file:
         try:
-            _lock(file.fileno())
+            take(file.fileno())
         except OSError as error:
             raise ScumbleError(
                 "download-failed", f"Another download to {path.parent} is under way.", "Wait until it is done."
@@ -178,16 +177,3 @@ def _reason(error: requests.RequestException) -> str:
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
         return "the connection failed or broke"
     return str(error)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

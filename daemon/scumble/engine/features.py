@@ -1,7 +1,7 @@
 """Which features a recipe gets: a name becomes weights, and a profile of what suits them.
 
-A **profile** says which layers, frame and weights the everyday presets use with a kind of features, so that strength 60
-means the same look for each.
+A *description* is what is known of weights without their numbers. A **profile** says which layers, frame and weights
+the everyday presets use with a kind of features, so that strength 60 means the same look for each.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scumble.engine import weights as store
-from scumble.engine.weights import ARCHITECTURES, Weights
+from scumble.engine.weights import ARCHITECTURES, Description, Weights
 from scumble.errors import ScumbleError
 from scumble.recipe import StyleLoss
 
@@ -55,23 +55,35 @@ SEEDED = Profile(
 )
 
 
-def profile(weights: Weights) -> Profile:
+def profile(found: Weights | Description) -> Profile:
     """The profile of some weights."""
-    return TRAINED if weights.trained else SEEDED
+    return TRAINED if found.trained else SEEDED
 
 
 def resolve(name: str) -> Weights:
     """Weights by the name in `Recipe.features`; `ScumbleError` when there are none of that name on this machine."""
+    place = _locate(name)
+    return store.seeded(place) if isinstance(place, str) else store.from_file(place)
+
+
+def describe(name: str) -> Description:
+    """What `resolve` would find, in milliseconds; it refuses the same names, and files that are visibly damaged."""
+    place = _locate(name)
+    return store.describe_seeded(place) if isinstance(place, str) else store.describe(place)
+
+
+def _locate(name: str) -> str | Path:
+    """The architecture of seeded features, or the file of others."""
     if name in {"auto", "auto-caffe"}:
         return _first_present("vgg19-caffe", "vgg19") if name == "auto-caffe" else _first_present("vgg19")
     if name == "embedded":
         name = EMBEDDED
     if name.startswith("seeded-") and name.removeprefix("seeded-") in ARCHITECTURES:
-        return store.seeded(name.removeprefix("seeded-"))
+        return name.removeprefix("seeded-")
     if name in {entry.name for entry in store.available()}:
-        return store.imagenet(name)
+        return store.kept_file(name)
     if Path(name).suffix or "/" in name:
-        return store.from_file(Path(name))
+        return Path(name)
     known = [
         "auto",
         "embedded",
@@ -83,9 +95,6 @@ def resolve(name: str) -> Weights:
     )
 
 
-def _first_present(*names: str) -> Weights:
-    present = {entry.name for entry in store.available() if entry.present}
-    for name in names:
-        if name in present:
-            return store.imagenet(name)
-    return resolve("embedded")
+def _first_present(*names: str) -> str | Path:
+    present = {entry.name: entry.file for entry in store.available() if entry.present}
+    return next((present[name] for name in names if name in present), EMBEDDED.removeprefix("seeded-"))

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
+from scumble.engine.geometry import FRAME_CHANNELS, Geometry
 from scumble.engine.vgg import AddGradient, Convolution, Maps
 from scumble.recipe import Padding
 
@@ -38,12 +39,11 @@ class Frame:
     ) -> None:
         self.scales = tuple(scales)
         self.dtype = dtype
-        self.taps = tuple(f"frame{scale}" for scale in self.scales)
-        self.stride = {f"frame{scale}": scale for scale in self.scales}
-        self.radius = {f"frame{scale}": 1.5 * scale for scale in self.scales}
+        geometry = Geometry.of_frame(self.scales)
+        self.taps, self.stride, self.radius = geometry.taps, geometry.stride, geometry.radius
         filters = frame_filters()
         self._convolution = Convolution.of(
-            filters, torch.zeros(54), Padding.REPLICATE, device or torch.device("cpu"), dtype
+            filters, torch.zeros(FRAME_CHANNELS), Padding.REPLICATE, device or torch.device("cpu"), dtype
         )
 
     def prepare(self, picture: Tensor) -> Tensor:

@@ -1,10 +1,15 @@
-"""A recipe bound to its pictures: names become arrays, and everything that cannot work is refused here, by name."""
+"""A recipe bound to its pictures: names become arrays, and everything that cannot work is refused here, by name.
 
-from collections.abc import Mapping
+What is refused is found on **supports**: arrays (height, width) that are not zero where a mask is not, booleans where
+the pixels are integers. That takes little memory and no torch, so that a request can be refused before it is queued.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from scumble.engine.box import Box, bounds
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
 from scumble.recipe import KeepColors, Recipe, Style
@@ -49,81 +54,67 @@ class Job:
     start: np.ndarray | None
 
 
-def bind(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> Job:
-    """Join a recipe with its content and its pictures (by the names that the recipe uses).
+def check(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> Box | None:
+    """Refuse what cannot be painted, and find the bounds of what will be; None: nothing will.
 
-    Raises `ScumbleError` missing-picture, bad-mask or empty-mask, naming the field.
+    `pictures` are the recipe's, by the names that it uses. Raises `ScumbleError` missing-picture, bad-mask or
+    empty-mask, naming the field.
     """
-    size = (content.height, content.width)
     style_needed = recipe.style_weight is None or recipe.style_weight > 0
     if not recipe.styles and style_needed and recipe.strength > 0:
         raise ScumbleError("missing-picture", "styles: the recipe names no style.", "Add at least one style picture.")
-    selection = np.ones(size, np.float32)
+    masks = [recipe.selection, *(region.mask for region in recipe.regions)]
+    exact = _any_floats(pictures.get(name) for name in masks if name is not None)
+    selection = None
     if recipe.selection is not None:
-        selection = _mask("selection", recipe.selection, pictures, size)
-    visible = content.alpha()
-    if recipe.selection is not None and not (selection * (visible > 0)).any():
+        selection = _mask_support("selection", recipe.selection, pictures, content.size, exact)
+    visible = _alpha_support(content)
+    if selection is not None and not _product(selection, visible).any():
         raise ScumbleError("empty-mask", f"selection: nothing that is visible is selected by {recipe.selection!r}.")
-    styles = [_style(index, style, recipe, pictures) for index, style in enumerate(recipe.styles)]
-    regions = _regions(recipe, styles, selection, pictures, size)
+    for index, style in enumerate(recipe.styles):
+        _check_style(index, style, pictures)
+    mix = _mix_support(content, recipe, pictures, selection, exact)
+    if mix is not None:
+        mix = _product(mix, visible)
+        if not mix.any():
+            raise ScumbleError("empty-mask", "The regions and the selection have no visible pixel in common.")
+    if recipe.start_picture is not None:
+        _picture("start_picture", recipe.start_picture, pictures)
+    return None if mix is None else bounds(np.broadcast_to(mix, (content.height, content.width)))
+
+
+def bind(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> Job:
+    """Join a recipe with its content and its pictures, by the names that it uses; refuses what `check` does."""
+    check(content, recipe, pictures)
+    size = (content.height, content.width)
+    selection = np.ones(size, np.float32) if recipe.selection is None else pictures[recipe.selection].as_mask()
+    visible = content.alpha()
+    regions = _regions(recipe, [_style(style, recipe, pictures) for style in recipe.styles], selection, pictures)
     mix = np.minimum(sum((region.mask for region in regions), np.zeros(size, np.float32)), 1.0)
     mix[visible == 0] = 0.0
-    if regions and not mix.any():
-        raise ScumbleError("empty-mask", "The regions and the selection have no visible pixel in common.")
-    start = None
-    if recipe.start_picture is not None:
-        start = _picture("start_picture", recipe.start_picture, pictures).rgb()
+    start = None if recipe.start_picture is None else pictures[recipe.start_picture].rgb()
     return Job(content, recipe, content.rgb(), visible, regions, mix, start)
 
 
 def _regions(
-    recipe: Recipe,
-    styles: list[BoundStyle],
-    selection: np.ndarray,
-    pictures: Mapping[str, Picture],
-    size: tuple[int, int],
+    recipe: Recipe, styles: list[BoundStyle], selection: np.ndarray, pictures: Mapping[str, Picture]
 ) -> tuple[BoundRegion, ...]:
     if not styles:
         return (BoundRegion("selection", selection, ()),)
-    masks = {
-        region.name: _mask(f"regions[{index}].mask", region.mask, pictures, size)
-        for index, region in enumerate(recipe.regions)
-    }
+    masks = {region.name: region.mask for region in recipe.regions}
     bound = []
-    for name in dict.fromkeys(item.style.region for item in styles):
-        mask = selection if name is None else selection * masks[name]
-        if not mask.any():
-            raise ScumbleError("empty-mask", f"Region {name!r} and the selection have no pixel in common.")
+    for name in _painted(recipe):
         members = tuple(item for item in styles if item.style.region == name and item.style.weight > 0)
-        if members:
-            bound.append(BoundRegion(name or "selection", mask, members))
+        mask = selection if name is None else selection * pictures[masks[name]].as_mask()
+        bound.append(BoundRegion(name or "selection", mask, members))
     return tuple(bound)
 
 
-def _picture(field: str, name: str, pictures: Mapping[str, Picture]) -> Picture:
-    if name not in pictures:
-        raise ScumbleError("missing-picture", f"{field}: there is no picture {name!r}.")
-    return pictures[name]
-
-
-def _mask(field: str, name: str, pictures: Mapping[str, Picture], size: tuple[int, int]) -> np.ndarray:
-    picture = _picture(field, name, pictures)
-    if (picture.height, picture.width) != size:
-        given, wanted = f"{picture.width} × {picture.height}", f"{size[1]} × {size[0]}"
-        raise ScumbleError("bad-mask", f"{field}: the mask {name!r} is {given} px, the content {wanted} px.")
-    mask = picture.as_mask()
-    if not mask.any():
-        raise ScumbleError("empty-mask", f"{field}: the mask {name!r} is black everywhere.")
-    return mask
-
-
-def _style(index: int, style: Style, recipe: Recipe, pictures: Mapping[str, Picture]) -> BoundStyle:
-    picture = _picture(f"styles[{index}].picture", style.picture, pictures)
+def _style(style: Style, recipe: Recipe, pictures: Mapping[str, Picture]) -> BoundStyle:
+    picture = pictures[style.picture]
     visible = picture.alpha()
     if style.part is not None:
-        visible = visible * _mask(f"styles[{index}].part", style.part, pictures, (picture.height, picture.width))
-    if not visible.any():
-        raise ScumbleError("empty-mask", f"styles[{index}]: nothing of the picture {style.picture!r} is visible.")
+        visible = visible * pictures[style.part].as_mask()
     return BoundStyle(
         style,
         style.picture,
@@ -132,3 +123,90 @@ def _style(index: int, style: Style, recipe: Recipe, pictures: Mapping[str, Pict
         recipe.stroke_scale if style.stroke_scale is None else style.stroke_scale,
         style.keep_colors or recipe.keep_colors,
     )
+
+
+def _painted(recipe: Recipe) -> list[str | None]:
+    """The regions that have a style with weight, in order; None is the whole selection."""
+    weights: dict[str | None, float] = {}
+    for style in recipe.styles:
+        weights[style.region] = weights.get(style.region, 0.0) + style.weight
+    return [name for name, weight in weights.items() if weight > 0]
+
+
+def _mix_support(
+    content: Picture,
+    recipe: Recipe,
+    pictures: Mapping[str, Picture],
+    selection: np.ndarray | None,
+    exact: bool,
+) -> np.ndarray | None:
+    """Where the regions are that will be painted, whether visible or not; None: no region will be."""
+    everywhere = np.ones((1, 1), bool)
+    shared: dict[str | None, np.ndarray] = {None: (everywhere if selection is None else selection).astype(bool)}
+    if not recipe.styles:
+        return shared[None]
+    for index, region in enumerate(recipe.regions):
+        mask = _mask_support(f"regions[{index}].mask", region.mask, pictures, content.size, exact)
+        shared[region.name] = _product(mask, selection).astype(bool)
+    for name in dict.fromkeys(style.region for style in recipe.styles):
+        if not shared[name].any():
+            raise ScumbleError("empty-mask", f"Region {name!r} and the selection have no pixel in common.")
+    mix = None
+    for name in _painted(recipe):
+        mix = shared[name] if mix is None else mix | shared[name]
+    return mix
+
+
+def _check_style(index: int, style: Style, pictures: Mapping[str, Picture]) -> None:
+    picture = _picture(f"styles[{index}].picture", style.picture, pictures)
+    part = None
+    exact = _any_floats([picture, pictures.get(style.part or "")])
+    if style.part is not None:
+        part = _mask_support(f"styles[{index}].part", style.part, pictures, picture.size, exact)
+    visible = _alpha_support(picture, exact)
+    seen = visible if part is None else _product(part, visible)
+    if seen is not None and not seen.any():
+        raise ScumbleError("empty-mask", f"styles[{index}]: nothing of the picture {style.picture!r} is visible.")
+
+
+def _picture(field: str, name: str, pictures: Mapping[str, Picture]) -> Picture:
+    if name not in pictures:
+        raise ScumbleError("missing-picture", f"{field}: there is no picture {name!r}.")
+    return pictures[name]
+
+
+def _any_floats(pictures: Iterable[Picture | None]) -> bool:
+    """Whether supports must be products of the values themselves: the smallest floats vanish when multiplied."""
+    return any(picture is not None and picture.depth == "float32" for picture in pictures)
+
+
+def _mask_support(
+    field: str, name: str, pictures: Mapping[str, Picture], size: tuple[int, int], exact: bool
+) -> np.ndarray:
+    picture = _picture(field, name, pictures)
+    if picture.size != size:
+        given, wanted = f"{picture.width} × {picture.height}", f"{size[0]} × {size[1]}"
+        raise ScumbleError("bad-mask", f"{field}: the mask {name!r} is {given} px, the content {wanted} px.")
+    found: np.ndarray
+    if exact:
+        found = picture.as_mask()
+    else:
+        colours = picture.pixels.shape[2] - picture.has_alpha
+        found = picture.pixels[..., 0] > 0
+        for channel in range(1, colours):
+            found = found | (picture.pixels[..., channel] > 0)
+        found = _product(found, _alpha_support(picture))
+    if not found.any():
+        raise ScumbleError("empty-mask", f"{field}: the mask {name!r} is black everywhere.")
+    return found
+
+
+def _alpha_support(picture: Picture, exact: bool = False) -> np.ndarray | None:
+    """Where a picture is visible; None: everywhere."""
+    if not picture.has_alpha:
+        return None
+    return picture.alpha() if exact else picture.pixels[..., -1] > 0
+
+
+def _product(support: np.ndarray, other: np.ndarray | None) -> np.ndarray:
+    return support if other is None else support * other

@@ -7,6 +7,7 @@ one.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -16,6 +17,7 @@ from scumble.recipe import Optimizer
 
 LEARNING_RATE = {Optimizer.ADAM: 10 / 255, Optimizer.SGD: 10 / 255, Optimizer.LBFGS: 1.0}
 """The default step. For Adam in colour values; for SGD the root mean square of the first step; for L-BFGS a factor."""
+State = Mapping[str, Tensor]
 _FIRST_STEP = 0.02  # of L-BFGS, before it knows any curvature
 LAST_STEP = 0.1
 """Adam and SGD end at this part of their first learning rate."""
@@ -29,6 +31,12 @@ class Descent(Protocol):
 
     def finish(self, x: Tensor) -> Tensor:
         """The picture to keep, `x` being the last one."""
+
+    def state(self) -> State:
+        """What it needs to go on later, after at least one step; the next step may write into these tensors."""
+
+    def restore(self, state: State, device: torch.device) -> None:
+        """Go on from what another of its kind had come to."""
 
 
 def make(kind: Optimizer, learning_rate: float | None, low: Tensor | float, high: Tensor | float) -> Descent:
@@ -76,6 +84,16 @@ class Adam:
     def finish(self, x: Tensor) -> Tensor:
         return x
 
+    def state(self) -> State:
+        assert self._mean is not None
+        assert self._square is not None
+        return {"mean": self._mean, "square": self._square, "steps": torch.tensor(self._steps)}
+
+    def restore(self, state: State, device: torch.device) -> None:
+        self._mean = state["mean"].to(device, copy=True)
+        self._square = state["square"].to(device, copy=True)
+        self._steps = int(state["steps"])
+
 
 class Momentum:
     """SGD with momentum 0.9. The gradient is divided by the root mean square of the first one: a step has picture
@@ -96,12 +114,21 @@ class Momentum:
     def finish(self, x: Tensor) -> Tensor:
         return x
 
+    def state(self) -> State:
+        assert self._velocity is not None
+        return {"velocity": self._velocity, "unit": torch.tensor(self._unit, dtype=torch.float64)}
+
+    def restore(self, state: State, device: torch.device) -> None:
+        self._velocity = state["velocity"].to(device, copy=True)
+        self._unit = float(state["unit"])
+
 
 class LBFGS:
     """Limited-memory BFGS (Nocedal 1980; Nocedal & Wright 2006, algorithm 7.4) with history 10 and no line search.
 
     A curvature pair is kept when y·s > 1e-8 |y||s|, a test that does not depend on the loss's scale. A step moves no
-    value by more than `cap`; one that raises the loss is taken back, the history dropped and the cap halved.
+    value by more than `cap`; one that raises the loss is taken back, the history dropped and the cap halved. Its state
+    is without the history, which would be twenty pictures.
     """
 
     def __init__(
@@ -137,6 +164,23 @@ class LBFGS:
 
     def finish(self, x: Tensor) -> Tensor:
         return _project(self._best[1] if self._best is not None else x, self._low, self._high)
+
+    def state(self) -> State:
+        assert self._best is not None
+        assert self._last is not None
+        before, loss, gradient = self._last
+        numbers = (self._best[0], loss, self._cap, self._reached)
+        return {
+            "best": self._best[1],
+            "before": before,
+            "gradient": gradient,
+            "numbers": torch.tensor(numbers, dtype=torch.float64),
+        }
+
+    def restore(self, state: State, device: torch.device) -> None:
+        best, before, gradient = (state[name].to(device, copy=True) for name in ("best", "before", "gradient"))
+        best_loss, loss, self._cap, self._reached = state["numbers"].tolist()
+        self._best, self._last = (best_loss, best), (before, loss, gradient)
 
     def _learn(self, s: Tensor, y: Tensor) -> None:
         curvature = float((y * s).sum())

@@ -3,55 +3,39 @@
 A `Painter` keeps networks and style statistics warm from job to job; `paint` is for a single one.
 """
 
-import statistics
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from scumble.engine import canvas as easel_canvas
-from scumble.engine import optimize
+from scumble.engine.box import Box, bounds
 from scumble.engine.canvas import Canvas, to_array, to_tensor
+from scumble.engine.checkpoint import Checkpoint
 from scumble.engine.compose import Composer, Easel, Matrices, Weighting, weighting
 from scumble.engine.features import Profile, profile, resolve
 from scumble.engine.frame import Frame
 from scumble.engine.job import Job, bind
 from scumble.engine.machine import device_of, dtype_of, held_pages, is_out_of_memory
-from scumble.engine.neighbours import FINE_GRID, Candidates
-from scumble.engine.objective import Evaluation, Objective
+from scumble.engine.neighbours import Candidates
+from scumble.engine.outline import features_name, outline
+from scumble.engine.packed import pack_candidates, pack_matrices, unpack_candidates, unpack_matrices
 from scumble.engine.resample import resize
-from scumble.engine.schedule import Box, Footprint, Plan, available_bytes, bounds, footprint, plan
+from scumble.engine.run import OnStep, Run, Step
+from scumble.engine.schedule import Plan, available_bytes, plan
+from scumble.engine.shelf import Drawer, Shelf
 from scumble.engine.targets import Kept, bytes_of, wanted_above_own
 from scumble.engine.vgg import Trunk, normalized
 from scumble.engine.weights import Weights
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
-from scumble.recipe import Optimizer, Recipe, Start
+from scumble.recipe import Recipe, Start
 
-
-@dataclass(frozen=True)
-class Step:
-    """What is known after an iteration. `iteration` counts over all levels from 1; `losses` by kind, and `total`."""
-
-    iteration: int
-    iterations: int
-    level: int
-    levels: int
-    width: int
-    height: int
-    losses: Mapping[str, float]
-    progress: float
-    seconds_left: float
-    preview: Callable[[], np.ndarray]
-    """Call it for the box as it looks now: (height, width, 3) float32, 0..1."""
-
-
-OnStep = Callable[[Step], bool | None]
-"""Told after every iteration; a true answer stops the painting and keeps what is there."""
+__all__ = ["OnStep", "Painter", "Painting", "Step", "paint"]
 
 
 @dataclass(frozen=True)
@@ -87,22 +71,36 @@ SMALLEST_TILE = 64
 
 
 class Painter:
-    """Paints jobs one after another on one device, keeping networks and style targets for the next."""
+    """Paints jobs one after another on one device, keeping networks and style targets for the next.
 
-    def __init__(self, device: str = "auto") -> None:
+    With `cache`, a folder, it keeps style targets there too, for the next process; together at most `cache_bytes`.
+    """
+
+    def __init__(self, device: str = "auto", *, cache: Path | None = None, cache_bytes: int = 512 * 2**20) -> None:
         self.device = device_of(device)
         self._weights: dict[tuple[str, bool, str], Weights] = {}
         self._trunks: OrderedDict[str, Trunk] = OrderedDict()
         self.targets: Kept[Matrices] = Kept(bytes_of)
         self.candidates: Kept[Candidates] = Kept(lambda found: found.bytes)
+        if cache is not None:
+            shelf = Shelf(cache, cache_bytes)
+            self.targets.drawer = Drawer(shelf, "matrices", self.device, pack_matrices, unpack_matrices)
+            self.candidates.drawer = Drawer(shelf, "candidates", self.device, pack_candidates, unpack_candidates)
 
     def paint(
-        self, content: Picture, recipe: Recipe, pictures: Mapping[str, Picture], on_step: OnStep | None = None
+        self,
+        content: Picture,
+        recipe: Recipe,
+        pictures: Mapping[str, Picture],
+        on_step: OnStep | None = None,
+        *,
+        resume: Checkpoint | None = None,
     ) -> Painting:
         """Paint `content` as `recipe` says; what lies outside its regions comes back bit-identical.
 
         Raises `ScumbleError` for whatever cannot work, before anything is computed. `on_step` may stop the job at any
-        iteration; an exception it raises ends the job and goes to the caller.
+        iteration; an exception it raises ends the job and goes to the caller. `resume` is a checkpoint of the same job,
+        to go on from; one that does not fit the plan is ignored.
         """
         began = time.perf_counter()
         job = bind(content, recipe, pictures)
@@ -113,7 +111,7 @@ class Painter:
         todo = self.plan(content.size, selected, recipe)
         with held_pages(todo.memory_mb * 2**20):
             try:
-                return self._paint(job, todo, on_step or (lambda _: None), began)
+                return self._paint(job, todo, on_step or (lambda _: None), began, resume)
             finally:
                 for trunk in self._trunks.values():
                     trunk.release()
@@ -127,34 +125,32 @@ class Painter:
         return self._weights[key]
 
     def plan(self, content_size: tuple[int, int], selected: Box, recipe: Recipe) -> Plan:
-        """What a job would do, without doing it. `content_size` is (width, height) in px."""
-        weights = self.features(recipe)
-        easel = self._easel(recipe, weights, profile(weights))
-        return plan(
-            *content_size,
-            selected,
-            recipe,
-            self._footprint(recipe, easel),
-            available_bytes(self.device),
-            int(easel.halo),
-        )
+        """What a job would do, without doing it. `content_size` is (width, height) in px.
 
-    def _footprint(self, recipe: Recipe, easel: Easel) -> Footprint:
-        trunk = easel.trunk
-        held = sum(w.numel() for w in trunk.weights.filters.values()) * 2 * trunk.dtype.itemsize
-        asked = self._weighting(recipe, trunk.weights, profile(trunk.weights))
-        columns = sum(trunk.channels.get(tap.replace("preact", "conv"), 512) for tap in asked.neighbours) / FINE_GRID**2
-        return footprint(trunk.channels_per_px, trunk.dtype.itemsize, recipe.optimizer, held, columns)
+        It takes milliseconds, loads nothing, and may be asked in another thread while `paint` runs.
+        """
+        seen = outline(recipe)
+        cost = seen.footprint(dtype_of(recipe.precision, self.device), recipe.optimizer)
+        return plan(*content_size, selected, recipe, cost, available_bytes(self.device), int(seen.halo))
 
-    def _paint(self, job: Job, todo: Plan, on_step: OnStep, began: float) -> Painting:
+    def features_name(self, recipe: Recipe) -> str:
+        """The name of the features that a recipe would be painted with, without loading them."""
+        return features_name(recipe)
+
+    def _paint(self, job: Job, todo: Plan, on_step: OnStep, began: float, resume: Checkpoint | None) -> Painting:
         recipe = job.recipe
         weights = self.features(recipe)
         suited = profile(weights)
         easel = self._easel(recipe, weights, suited)
-        run = _Run(job, todo, on_step)
-        composer = Composer(job, easel, self._weighting(recipe, weights, suited), todo.tile_px, self.device)
-        x: Tensor | None = None
+        asked = self._weighting(recipe, weights, suited)
+        if resume is not None and not resume.fits(todo, recipe.optimizer, matches=asked.matched):
+            resume = None
+        run = Run(job, todo, on_step, resume)
+        composer = Composer(job, easel, asked, todo.tile_px, self.device)
+        x: Tensor | None = None if resume is None else resume.picture.to(self.device)
         for index, level in enumerate(todo.levels):
+            if resume is not None and index < resume.level:
+                continue
             canvas = easel_canvas.make(job, todo.box, level, easel.grid, self.device)
             if x is None:
                 x = easel_canvas.first_picture(canvas, job, todo.box, self._first_style(job))
@@ -176,7 +172,7 @@ class Painter:
             plan=todo,
         )
 
-    def _level(self, run: "_Run", x: Tensor, canvas: Canvas, composer: Composer, index: int) -> tuple[Tensor, Composer]:
+    def _level(self, run: Run, x: Tensor, canvas: Canvas, composer: Composer, index: int) -> tuple[Tensor, Composer]:
         """One level's picture; in smaller tiles, from the level's start, each time that memory does not suffice."""
         done = run.mark()
         while True:
@@ -205,7 +201,7 @@ class Painter:
             while len(self._trunks) > 2:
                 self._trunks.popitem(last=False)
         self._trunks.move_to_end(key)
-        frame = Frame(suited.frame_scales, device=self.device, dtype=dtype) if asked.frame and asked.style else None
+        frame = Frame(suited.frame_scales, device=self.device, dtype=dtype) if asked.framed else None
         return Easel(self._trunks[key], key, frame, self.targets, self.candidates)
 
     def _first_style(self, job: Job) -> Tensor | None:
@@ -221,87 +217,6 @@ class Painter:
         rgb = job.rgb.copy()
         rgb[box.slices] = to_array(shown)
         return job.content.repainted(rgb, job.mix)
-
-
-class _Run:
-    """The progress of one job over its levels."""
-
-    def __init__(self, job: Job, todo: Plan, on_step: OnStep) -> None:
-        self._job, self._plan, self._on_step = job, todo, on_step
-        self._work = sum(level.work for level in todo.levels)
-        self._done = 0
-        self._iteration = 0
-        self._paces: deque[float] = deque(maxlen=5)
-        self.losses: list[Mapping[str, float]] = []
-        self.stopped = False
-
-    def mark(self) -> tuple[int, int]:
-        """Where the job is now, for `return_to`."""
-        return self._done, self._iteration
-
-    def return_to(self, mark: tuple[int, int]) -> None:
-        """Forget what was done since a mark."""
-        self._done, self._iteration = mark
-        del self.losses[self._iteration :]
-
-    def descend(self, x: Tensor, canvas: Canvas, composer: Composer, index: int) -> Tensor:
-        """One level's iterations from `x`; the picture to keep."""
-        level = self._plan.levels[index]
-        objective = composer.compose(canvas)
-        recipe = self._job.recipe
-        descent = optimize.make(recipe.optimizer, recipe.learning_rate, canvas.low, canvas.high)
-        for iteration in range(level.iterations):
-            began = time.perf_counter()
-            if objective.matches and iteration in _rounds(level.iterations, recipe.matchings):
-                x = self._match(x, objective, first=index == 0 and iteration == 0)
-                if recipe.optimizer is Optimizer.LBFGS:  # what it learnt was of another loss
-                    descent = optimize.make(recipe.optimizer, recipe.learning_rate, canvas.low, canvas.high)
-            evaluation = objective.evaluate(x)
-            x = descent.step(x, evaluation.total, evaluation.gradient, iteration / level.iterations)
-            self._tell(x, canvas, evaluation, index, time.perf_counter() - began)
-            if self.stopped:
-                break
-        return descent.finish(x)
-
-    def _match(self, x: Tensor, objective: Objective, *, first: bool) -> Tensor:
-        start = self._job.recipe.start
-        voted = objective.match(x, by_content_alone=first and start is Start.CONTENT)
-        return x if first and start is Start.PICTURE else voted
-
-    def _tell(self, x: Tensor, canvas: Canvas, evaluation: Evaluation, index: int, seconds: float) -> None:
-        level = self._plan.levels[index]
-        pixels = level.width * level.height
-        self._done += pixels
-        self._iteration += 1
-        # the pace changes from minute to minute on a shared machine, and the first iteration is slow
-        self._paces.append(seconds / pixels)
-        losses = {**evaluation.parts, "total": evaluation.total}
-        self.losses.append(losses)
-        step = Step(
-            iteration=self._iteration,
-            iterations=sum(each.iterations for each in self._plan.levels),
-            level=index + 1,
-            levels=len(self._plan.levels),
-            width=level.width,
-            height=level.height,
-            losses=losses,
-            progress=self._done / self._work,
-            seconds_left=(self._work - self._done) * statistics.median(self._paces),
-            preview=lambda: _preview(canvas, x),
-        )
-        if self._on_step(step):
-            self.stopped = True
-
-
-def _rounds(iterations: int, count: int) -> set[int]:
-    """The iterations before which neighbours are looked for: evenly spread, the first included."""
-    return {iterations * each // count for each in range(count)}
-
-
-def _preview(canvas: Canvas, x: Tensor) -> np.ndarray:
-    shown = easel_canvas.show(canvas.content, x.clamp(0, 1), canvas.keep)
-    mix = torch.stack(canvas.regions).sum(0).clamp(max=1)
-    return to_array(canvas.content + mix * (shown - canvas.content))
 
 
 def _warnings(job: Job, todo: Plan) -> tuple[str, ...]:

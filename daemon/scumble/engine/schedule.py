@@ -9,10 +9,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import psutil
 import torch
 
+from scumble.engine.box import Box as Box
+from scumble.engine.box import bounds as bounds
 from scumble.errors import ScumbleError
 from scumble.recipe import Optimizer, Quality, Recipe, Start
 
@@ -26,21 +27,6 @@ LEAST_BOX = 256
 """A selection smaller than this is seen with surroundings up to it, in px of the working size."""
 MEMORY_SHARE = 0.8
 """The part of the free memory that a job may take by itself."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle of the content, in px."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """(rows, columns) of an array (height, width, …)."""
-        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
 
 
 @dataclass(frozen=True)
@@ -79,14 +65,6 @@ class Footprint:
     def bytes(self, window_px: float, picture_px: float) -> float:
         """The prediction for a step."""
         return self.fixed + self.per_window_px * window_px + self.per_picture_px * picture_px
-
-
-def bounds(mask: np.ndarray) -> Box | None:
-    """The smallest box around all pixels above zero of a mask (height, width); None for an empty one."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return None
-    return Box(int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1))
 
 
 def plan(

@@ -20,6 +20,7 @@ from scumble.engine.canvas import to_tensor
 from scumble.engine.color import gray, match_histogram, match_luminance, match_palette
 from scumble.engine.job import BoundStyle
 from scumble.engine.resample import fill_transparent, resize_premultiplied
+from scumble.engine.shelf import Drawer
 from scumble.recipe import KeepColors, Recipe, StyleSize
 
 T = TypeVar("T")
@@ -77,26 +78,39 @@ def _digest(*tensors: Tensor) -> str:
 
 @dataclass
 class Kept(Generic[T]):
-    """Values by key, the least recently used dropped above `limit_bytes`; `computed` counts what was not found."""
+    """Values by key, the least recently used dropped above `limit_bytes`; `computed` counts what was not found.
+
+    With a `drawer` they are on the disk as well.
+    """
 
     size_of: Callable[[T], int]
     limit_bytes: int = 256 * 2**20
     computed: int = 0
+    drawer: Drawer[T] | None = None
     _values: OrderedDict[Hashable, T] = field(default_factory=OrderedDict)
 
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """The value of a key, computed when it is not there."""
         if key not in self._values:
-            self.computed += 1
-            self._values[key] = compute()
+            self._values[key] = self._find(key, compute)
             while len(self._values) > 1 and sum(map(self.size_of, self._values.values())) > self.limit_bytes:
                 self._values.popitem(last=False)
         self._values.move_to_end(key)
         return self._values[key]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything that is in memory."""
         self._values.clear()
+
+    def _find(self, key: Hashable, compute: Callable[[], T]) -> T:
+        found = None if self.drawer is None else self.drawer.find(key)
+        if found is not None:
+            return found
+        self.computed += 1
+        value = compute()
+        if self.drawer is not None:
+            self.drawer.keep(key, value)
+        return value
 
 
 def bytes_of(tensors: Mapping[Any, Tensor]) -> int:

@@ -16,7 +16,9 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from scumble.engine.weights import ARCHITECTURES, Preprocessing, Weights
+from scumble.engine.geometry import Geometry, layer_order
+from scumble.engine.geometry import canonical as canonical
+from scumble.engine.weights import Preprocessing, Weights
 from scumble.recipe import Padding, Pooling
 
 Maps = dict[str, Tensor]
@@ -166,14 +168,11 @@ class Trunk:
         self.pooling = pooling
         self.dtype = dtype
         self.device = device or torch.device("cpu")
-        order = layer_order(weights.architecture)
-        self.taps = tuple(sorted({canonical(tap) for tap in taps}, key=lambda tap: order.index(_step_of(tap))))
-        depth = max(order.index(_step_of(tap)) for tap in self.taps)
-        self.steps = order[: depth + 1]
-        self.stride, self.radius = _geometry(self.steps)
-        for tap in self.taps:
-            self.stride[tap], self.radius[tap] = self.stride[_step_of(tap)], self.radius[_step_of(tap)]
-        self.channels = {name: len(weights.biases[name]) for name in self.steps if name.startswith("conv")}
+        channels = {name: len(bias) for name, bias in weights.biases.items()}
+        self.geometry = Geometry.of(weights.architecture, taps, channels)
+        self.taps, self.steps = self.geometry.taps, self.geometry.steps
+        self.stride, self.radius = self.geometry.stride, self.geometry.radius
+        self.channels = self.geometry.channels
         self._scratch = Scratch()
         self._convolutions = {
             name: Convolution.of(weights.filters[name], weights.biases[name], padding, self.device, dtype)
@@ -183,8 +182,8 @@ class Trunk:
 
     @property
     def channels_per_px(self) -> dict[str, float]:
-        """For each convolution, channels / stride²: what its map holds per pixel of the picture."""
-        return {name: channels / self.stride[name] ** 2 for name, channels in self.channels.items()}
+        """See `Geometry`."""
+        return self.geometry.channels_per_px
 
     def release(self) -> None:
         """Let go of what only the next picture of the same size would use again."""
@@ -261,35 +260,6 @@ class Trunk:
             g, x, [2, 2], [2, 2], [0, 0], [1, 1], False, indices
         )
         return unpooled
-
-
-def layer_order(architecture: str) -> tuple[str, ...]:
-    """("conv1_1", …, "pool1", "conv2_1", …, "pool5")."""
-    return tuple(
-        name
-        for block, channels in enumerate(ARCHITECTURES[architecture], 1)
-        for name in (*(f"conv{block}_{i}" for i in range(1, len(channels) + 1)), f"pool{block}")
-    )
-
-
-def canonical(tap: str) -> str:
-    """`relu4_2` is `conv4_2`: the rectified response."""
-    return tap.replace("relu", "conv")
-
-
-def _step_of(tap: str) -> str:
-    return canonical(tap).replace("preact", "conv")
-
-
-def _geometry(steps: Iterable[str]) -> tuple[dict[str, int], dict[str, float]]:
-    stride, field = 1, 1
-    strides: dict[str, int] = {}
-    radii: dict[str, float] = {}
-    for name in steps:
-        field += stride if name.startswith("pool") else 2 * stride
-        stride *= 2 if name.startswith("pool") else 1
-        strides[name], radii[name] = stride, field / 2
-    return strides, radii
 
 
 def preprocess(picture: Tensor, preprocessing: Preprocessing) -> Tensor:

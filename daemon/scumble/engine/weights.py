@@ -13,12 +13,13 @@ latter, as .safetensors with metadata, beside it `<name>.safetensors.sha256` in 
 
 import hashlib
 import json
-import os
+import math
 import pickle
 import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -76,6 +77,19 @@ class Weights:
     digest: str
     """SHA-256 in hex over architecture, preprocessing, filters and biases: equal for equal networks."""
     trained: bool
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of weights without their numbers; `name`, `architecture`, … as in `Weights`. `entry` is the name to
+    keep them under, `reversed` tells that conv1_1 takes its channels in the other order than `preprocessing` gives."""
+
+    name: str
+    architecture: str
+    preprocessing: Preprocessing
+    trained: bool
+    entry: str = ""
+    reversed: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,8 +171,14 @@ def seeded(architecture: str = "vgg19", seed: int = 0) -> Weights:
         depth = width
     filters["conv1_1"][:54] = torch.from_numpy(_frame())
     biases = {name: torch.zeros(len(w)) for name, w in filters.items()}
+    return _weights(describe_seeded(architecture, seed), filters, biases)
+
+
+def describe_seeded(architecture: str, seed: int = 0) -> Description:
+    """What `seeded` makes."""
+    _channels(architecture)
     name = f"{architecture} (seeded{f' {seed}' if seed else ''})"
-    return _weights(name, architecture, SEEDED, filters, biases, trained=False)
+    return Description(name, architecture, SEEDED, trained=False)
 
 
 def from_file(path: Path) -> Weights:
@@ -174,15 +194,31 @@ def from_file(path: Path) -> Weights:
     return _recognise(path)[0]
 
 
+def describe(path: Path) -> Description:
+    """What `from_file` would read; of .safetensors only the header and a few kilobytes are looked at.
+
+    Refuses what `from_file` does, as far as that can be seen there.
+    """
+    if not path.is_file():
+        raise ScumbleError("missing-file", f"There is no file {path}.")
+    state = path.stat()
+    return _described(path, state.st_ino, state.st_mtime_ns, state.st_size)
+
+
 def imagenet(architecture: str = "vgg19") -> Weights:
     """The weights of that entry (`vgg19`, `vgg19-caffe`, …) in `home()/weights`.
 
     Raises ScumbleError `missing-weights` if they are not there, `bad-weights` if they are damaged.
     """
-    path = _kept(architecture)
+    return from_file(kept_file(architecture))
+
+
+def kept_file(name: str) -> Path:
+    """The file of an entry in `home()/weights`; ScumbleError `missing-weights` if it is not there."""
+    path = _kept(name)
     if not path.is_file():
-        raise ScumbleError("missing-weights", f"The weights {architecture} are not in {path.parent}.")
-    return from_file(path)
+        raise ScumbleError("missing-weights", f"The weights {name} are not in {path.parent}.")
+    return path
 
 
 def available() -> list[Entry]:
@@ -329,58 +365,77 @@ def _recognise(path: Path, known: str | None = None) -> tuple[Weights, str]:
     """The weights in a file, and the entry under which to keep them. `known`: the entry, if that is known already."""
     tensors, metadata = _read(path)
     layers, folded = _layers(path, tensors)
-    architecture = _architecture(path, layers)
-    names = conv_names(architecture)
+    found = _describe(path, layers, folded, metadata, known)
+    names = conv_names(found.architecture)
+    for name, layer in zip(names, layers, strict=True):
+        if not all(part.isfinite().all() for part in layer):
+            raise _bad(path, f"{name} holds values that are not finite")
     filters = {name: _plain(weight) for name, (weight, _) in zip(names, layers, strict=True)}
     biases = {name: _plain(bias) for name, (_, bias) in zip(names, layers, strict=True)}
+    if found.reversed:
+        filters["conv1_1"] = filters["conv1_1"].flip(1)
+    return _weights(found, filters, biases), found.entry
 
+
+@lru_cache(maxsize=16)
+def _described(path: Path, *_state: int) -> Description:
+    tensors, metadata = _read(path, whole=False)
+    return _describe(path, *_layers(path, tensors), metadata)
+
+
+def _describe(
+    path: Path,
+    layers: list[tuple[Tensor, Tensor]],
+    folded: bool,
+    metadata: Mapping[str, str],
+    known: str | None = None,
+) -> Description:
+    architecture = _architecture(path, layers)
     known = known or metadata.get("entry")
     known = known or next((name for name, source in SOURCES.items() if source.sha256 in path.name), None)
     if known in SOURCES and known.removesuffix("-caffe") != architecture:
         raise _bad(path, f"it holds {architecture}, not {known}")
-    order = _caffe_order(architecture, filters["conv1_1"])
+    order = _caffe_order(architecture, _plain(layers[0][0]))
     if "preprocessing" in metadata:
         preprocessing = _preprocessing(path, metadata["preprocessing"])
     elif order is not None:
         preprocessing = CAFFE
-        if order == "rgb":
-            filters["conv1_1"] = filters["conv1_1"].flip(1)
     else:
         preprocessing = CAFFE if known and known.endswith("-caffe") else TORCHVISION
 
     caffe = preprocessing == CAFFE
-    entry = known or architecture + "-bn" * folded + "-caffe" * caffe
     published = order or known in SOURCES
     origin = f"ImageNet, {'Caffe' if caffe else 'torchvision'}" if published else path.name
-    name = metadata.get("name", f"{architecture} ({origin})")
-    trained = metadata.get("trained") != "false"
-    return _weights(name, architecture, preprocessing, filters, biases, trained), entry
+    return Description(
+        name=metadata.get("name", f"{architecture} ({origin})"),
+        architecture=architecture,
+        preprocessing=preprocessing,
+        trained=metadata.get("trained") != "false",
+        entry=known or architecture + "-bn" * folded + "-caffe" * caffe,
+        reversed="preprocessing" not in metadata and order == "rgb",
+    )
 
 
-def _weights(
-    name: str,
-    architecture: str,
-    preprocessing: Preprocessing,
-    filters: Mapping[str, Tensor],
-    biases: Mapping[str, Tensor],
-    trained: bool,
-) -> Weights:
-    content = hashlib.sha256(json.dumps([architecture, asdict(preprocessing)]).encode())
-    for conv in conv_names(architecture):
+def _weights(found: Description, filters: Mapping[str, Tensor], biases: Mapping[str, Tensor]) -> Weights:
+    content = hashlib.sha256(json.dumps([found.architecture, asdict(found.preprocessing)]).encode())
+    for conv in conv_names(found.architecture):
         content.update(filters[conv].numpy().data)
         content.update(biases[conv].numpy().data)
-    return Weights(name, architecture, preprocessing, filters, biases, content.hexdigest(), trained)
+    digest = content.hexdigest()
+    return Weights(found.name, found.architecture, found.preprocessing, filters, biases, digest, found.trained)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """What a file holds by name, and its metadata. Never runs what a pickle asks for."""
+def _read(path: Path, *, whole: bool = True) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a file holds by name, and its metadata. Never runs what a pickle asks for. If not `whole`, large tensors of
+    .safetensors are of the right shape and type, but hold zeros."""
     if path.suffix not in (".safetensors", ".pth", ".pt"):
         raise _bad(path, "its name ends neither with .safetensors nor with .pth or .pt")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
                 wanted = [key for key in file.keys() if _KEY.fullmatch(key)]  # noqa: SIM118 (it is no dict)
-                return {key: file.get_tensor(key) for key in wanted}, file.metadata() or {}
+                read = file.get_tensor if whole else partial(_sketched, file)
+                return {key: read(key) for key in wanted}, file.metadata() or {}
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _bad(path, _suspicion(path) or "it holds more than tensors, or it is damaged") from error
@@ -394,6 +449,16 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     return {key: value for key, value in content.items() if isinstance(key, str)}, {}
 
 
+def _sketched(file: Any, key: str) -> Tensor:
+    part = file.get_slice(key)
+    shape = part.get_shape()
+    if math.prod(shape) <= _SMALL:
+        tensor: Tensor = file.get_tensor(key)
+        return tensor
+    zero: Tensor = part[:0].new_zeros(())
+    return zero.expand(shape)
+
+
 def _suspicion(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
@@ -402,6 +467,7 @@ def _suspicion(path: Path) -> str | None:
         return f"it cannot be read: {error.strerror}"
 
 
+_SMALL = 64 * 3 * 9  # conv1_1, by which published networks are known
 _KEY = re.compile(r"(?:module\.)?((?:features\.)?\d+|conv\d_\d)\.(weight|bias|running_mean|running_var)")
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
@@ -447,13 +513,9 @@ def _architecture(path: Path, layers: list[tuple[Tensor, Tensor]]) -> str:
     architecture = next((name for name, blocks in ARCHITECTURES.items() if list(sum(blocks, ())) == widths), None)
     if architecture is None:
         raise _bad(path, f"its layers have {', '.join(map(str, widths))} channels, which is none of the VGG networks")
-    for name, (weight, bias), (depth, width) in zip(
-        conv_names(architecture), layers, pairwise([3, *widths]), strict=True
-    ):
+    for name, (weight, _), (depth, width) in zip(conv_names(architecture), layers, pairwise([3, *widths]), strict=True):
         if weight.shape != (width, depth, 3, 3):
             raise _bad(path, f"{name} has the shape {tuple(weight.shape)} instead of {(width, depth, 3, 3)}")
-        if not (weight.isfinite().all() and bias.isfinite().all()):
-            raise _bad(path, f"{name} holds values that are not finite")
     return architecture
 
 

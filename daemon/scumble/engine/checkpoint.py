@@ -1,0 +1,108 @@
+"""Where a painting has come to, as a file: a job that is interrupted goes on from there, in another process too.
+
+A checkpoint holds the picture after an iteration, what the optimiser has learnt, and the losses so far. With neighbours
+it also holds the picture by which they were last looked for, so that they are found again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from scumble.engine.box import Box
+from scumble.engine.schedule import Level, Plan
+from scumble.engine.sealed import seal, unseal
+from scumble.home import write_private
+from scumble.recipe import Optimizer
+
+_KIND = "scumble checkpoint 1"
+_STATE = "state."
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A painting after `iteration` iterations of level `level` (counted from 0); all tensors are on the CPU.
+
+    `picture` and `matched` are (1, 3, height, width), float32; `matched` is None where no neighbours are looked for.
+    `state` is the optimiser's own. `losses` are those of all iterations, `levels` and `box` those of the plan.
+    """
+
+    level: int
+    iteration: int
+    picture: Tensor
+    optimizer: Optimizer
+    state: Mapping[str, Tensor]
+    losses: tuple[Mapping[str, float], ...]
+    levels: tuple[Level, ...]
+    box: Box
+    matched: Tensor | None = None
+
+    @property
+    def work(self) -> int:
+        """What has been done, in pixels times iterations."""
+        here = self.levels[self.level]
+        return sum(level.work for level in self.levels[: self.level]) + here.width * here.height * self.iteration
+
+    def fits(self, plan: Plan, optimizer: Optimizer, *, matches: bool) -> bool:
+        """Whether a job with this plan can go on from here; `matches` tells whether it looks for neighbours."""
+        if (self.levels, self.box, self.optimizer) != (plan.levels, plan.box, optimizer):
+            return False
+        if not (0 <= self.level < len(self.levels) and 1 <= self.iteration <= self.levels[self.level].iterations):
+            return False
+        here = self.levels[self.level]
+        pictures = [self.picture] if self.matched is None else [self.picture, self.matched]
+        return (
+            (self.matched is not None) == matches
+            and len(self.losses) == sum(level.iterations for level in self.levels[: self.level]) + self.iteration
+            and all(each.shape == (1, 3, here.height, here.width) for each in pictures)
+        )
+
+    def write(self, path: Path) -> None:
+        """Write it whole or not at all, on the disk when this returns; raises OSError."""
+        kinds = sorted({kind for losses in self.losses for kind in losses})
+        facts = {
+            "level": self.level,
+            "iteration": self.iteration,
+            "optimizer": self.optimizer.value,
+            "levels": [astuple(level) for level in self.levels],
+            "box": astuple(self.box),
+            "kinds": kinds,
+        }
+        tensors = {"picture": self.picture, **_table(self.losses, kinds)}
+        if self.matched is not None:
+            tensors["matched"] = self.matched
+        tensors |= {_STATE + name: tensor for name, tensor in self.state.items()}
+        write_private(path, seal(_KIND, facts, tensors))
+
+    @classmethod
+    def read(cls, path: Path) -> "Checkpoint":
+        """The checkpoint in a file; ValueError if it is damaged or is none, OSError if it cannot be read."""
+        facts, tensors = unseal(_KIND, path.read_bytes())
+        try:
+            return cls(
+                level=facts["level"],
+                iteration=facts["iteration"],
+                picture=tensors["picture"],
+                optimizer=Optimizer(facts["optimizer"]),
+                state={name[len(_STATE) :]: each for name, each in tensors.items() if name.startswith(_STATE)},
+                losses=_losses(facts["kinds"], tensors["losses"], tensors["told"]),
+                levels=tuple(Level(*sides) for sides in facts["levels"]),
+                box=Box(*facts["box"]),
+                matched=tensors.get("matched"),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path} is no checkpoint") from error
+
+
+def _table(losses: Sequence[Mapping[str, float]], kinds: Sequence[str]) -> dict[str, Tensor]:
+    """Losses as numbers (iterations, kinds), and which of them there were: not every level has every kind."""
+    values = torch.tensor([[each.get(kind, 0.0) for kind in kinds] for each in losses], dtype=torch.float64)
+    told = torch.tensor([[kind in each for kind in kinds] for each in losses], dtype=torch.bool)
+    return {"losses": values, "told": told}
+
+
+def _losses(kinds: Sequence[str], values: Tensor, told: Tensor) -> tuple[Mapping[str, float], ...]:
+    rows = zip(values.tolist(), told.tolist(), strict=True)
+    return tuple({kind: value for kind, value, there in zip(kinds, *row, strict=True) if there} for row in rows)

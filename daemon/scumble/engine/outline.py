@@ -1,0 +1,56 @@
+"""What a recipe asks of a network, without the network: enough to plan a job, in milliseconds and from any thread.
+
+Nothing here reads filters; what can be known of them stands in the header of their file.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from scumble.engine.compose import Weighting, weighting
+from scumble.engine.features import describe, profile
+from scumble.engine.geometry import Geometry, filter_values, halo
+from scumble.engine.neighbours import FINE_GRID
+from scumble.engine.schedule import Footprint, footprint
+from scumble.engine.weights import Description
+from scumble.recipe import Optimizer, Recipe
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A recipe's networks: the trunk's geometry, the frame's if there is one, and what is asked of them."""
+
+    found: Description
+    asked: Weighting
+    trunk: Geometry
+    frame: Geometry | None
+
+    @property
+    def halo(self) -> float:
+        """Half the deepest receptive field in use, in px."""
+        return halo([self.trunk] if self.frame is None else [self.trunk, self.frame])
+
+    def footprint(self, dtype: torch.dtype, optimizer: Optimizer) -> Footprint:
+        """The memory of a step in that type; the filters are held twice, for both directions."""
+        held = 2 * filter_values(self.found.architecture) * dtype.itemsize
+        channels = (self.trunk.channels.get(tap.replace("preact", "conv"), 512) for tap in self.asked.neighbours)
+        columns = sum(channels) / FINE_GRID**2
+        return footprint(self.trunk.channels_per_px, dtype.itemsize, optimizer, held, columns)
+
+
+def outline(recipe: Recipe) -> Outline:
+    """The outline of what a recipe would be painted with.
+
+    Raises `ScumbleError` as painting would, for features that are not there and layers that they lack.
+    """
+    found = describe(recipe.features)
+    suited = profile(found)
+    asked = weighting(recipe, suited, found.architecture)
+    trunk = Geometry.of(found.architecture, asked.taps)
+    frame = Geometry.of_frame(suited.frame_scales) if asked.framed else None
+    return Outline(found, asked, trunk, frame)
+
+
+def features_name(recipe: Recipe) -> str:
+    """The name of the features that a recipe would be painted with, as `Painting.features` tells it."""
+    return describe(recipe.features).name
