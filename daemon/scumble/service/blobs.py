@@ -5,19 +5,21 @@ to it, or the batch ends.
 """
 
 import contextlib
-import errno
 import hashlib
 import io
+import logging
 import os
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from scumble.errors import ScumbleError
-from scumble.home import private_folder, sync_folder
+from scumble.home import NO_ROOM, private_folder, sync_folder
+
+log = logging.getLogger(__name__)
 
 
 class Incoming(io.RawIOBase):
@@ -68,7 +70,8 @@ class Incoming(io.RawIOBase):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # a full disk was told already, by `write` or `sync`
+        # a full disk was told already, by `write` or `sync`; there is no file where none could be opened
+        with contextlib.suppress(OSError, AttributeError):
             self._file.close()
         super().close()
 
@@ -87,7 +90,7 @@ class Blobs:
 
     def sizes(self, digests: Collection[str]) -> int:
         """The bytes that these pictures take."""
-        return sum(path.stat().st_size for path in map(self.path, digests) if path.exists())
+        return sum(size_of(self.path(digest)) for digest in digests)
 
     @contextmanager
     def batch(self) -> Iterator["Batch"]:
@@ -98,17 +101,21 @@ class Blobs:
         finally:
             batch.end()
 
-    def sweep(self, wanted: Collection[str]) -> None:
-        """Remove all pictures but the wanted and the pinned ones."""
+    def sweep(self, wanted: Callable[[], Collection[str]]) -> None:
+        """Remove all pictures but the wanted and the pinned ones.
+
+        Nothing is let go between the call of `wanted` and the end: what is taken over from a pin meanwhile stays.
+        """
         with self._lock:
+            needed = wanted()
             for path in self._folder.iterdir():
-                if path.name not in wanted and not self._pins[path.name]:
-                    path.unlink(missing_ok=True)
+                if path.name not in needed and not self._pins[path.name]:
+                    _remove(path)
 
     def clear_incoming(self) -> None:
         """Remove what an earlier life of the daemon left half received."""
         for path in self._incoming.iterdir():
-            path.unlink(missing_ok=True)
+            _remove(path)
 
     def receive(self) -> Incoming:
         """A new file to receive a picture in."""
@@ -117,13 +124,19 @@ class Blobs:
     def pin(self, incoming: Incoming) -> str:
         """Keep a received picture, until `unpin`; returns its digest."""
         incoming.sync()
+        incoming.close()  # some systems do not rename what is open
         digest = incoming.digest
         with self._lock, no_room(incoming.path):
-            self._pins[digest] += 1
             # replacing heals a picture that was damaged on the disk
             incoming.path.replace(self.path(digest))
             sync_folder(self._folder)
+            self._pins[digest] += 1
         return digest
+
+    def hold(self, digest: str) -> None:
+        """Keep a picture that is there already, until `unpin`."""
+        with self._lock:
+            self._pins[digest] += 1
 
     def unpin(self, digest: str) -> None:
         """Let go of a picture that was pinned."""
@@ -157,6 +170,12 @@ class Batch:
         incoming.write(data)
         return self.adopt(incoming)
 
+    def hold(self, digests: Collection[str]) -> None:
+        """Keep pictures of an earlier job, from now on; who asked may find that they were gone before."""
+        for digest in digests:
+            self._blobs.hold(digest)
+            self._adopted.append(digest)
+
     def blob(self, digest: str) -> Path:
         """Where a picture is that was adopted."""
         return self._blobs.path(digest)
@@ -165,9 +184,23 @@ class Batch:
         """Remove what was not adopted, let go of what was."""
         for incoming in self._received:
             incoming.close()
-            incoming.path.unlink(missing_ok=True)
+            _remove(incoming.path)
         for digest in self._adopted:
             self._blobs.unpin(digest)
+
+
+def size_of(path: Path) -> int:
+    """A file's bytes; none if it has just gone."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:  # a file more than there need be stops nobody
+        log.warning("%s cannot be removed: %s", path, error.strerror)
 
 
 @contextmanager
@@ -176,6 +209,6 @@ def no_room(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in NO_ROOM:
             raise ScumbleError("disk-full", f"The disk that holds {path.parent} is full.") from error
         raise ScumbleError("cannot-write", f"{path.parent} cannot be written: {error.strerror or error}.") from error

@@ -20,6 +20,7 @@ from scumble.service.ledger import Ledger
 from scumble.service.live import Live, crash_problem
 from scumble.service.orders import Input
 from scumble.service.pace import JobTime, Paces
+from scumble.service.problems import problem
 from scumble.service.settings import Settings
 from scumble.service.workers import COMMAND, Worker
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _ANSWER_S = 60.0
 _MAX_FAILED_STARTS = 3
+_REST_S = 10.0
+"""How long a job waits that found the disk full."""
 
 
 class Crew:
@@ -37,7 +40,7 @@ class Crew:
         self._workers = [self._worker(device) for device in settings.devices]
         self._changed = threading.Condition(ledger.lock)
         self._numbers = itertools.count(1)
-        self._questions: dict[int, queue.Queue[say.Answer]] = {}
+        self._questions: dict[int, tuple[Worker, queue.Queue[say.Answer]]] = {}
         self._is_closing = False
 
     # ---------------------------------------------------------------------------------------------------- told to do
@@ -58,9 +61,11 @@ class Crew:
                 if worker.is_asleep and worker.failures < _MAX_FAILED_STARTS:
                     worker.wake()
                 elif worker.is_free:
-                    if not self._has_room(waiting[0]):
+                    fitting = next((live for live in waiting if self._has_room(live)), None)
+                    if fitting is None:
                         return
-                    self._assign(waiting.pop(0), worker)
+                    waiting = [live for live in waiting if live is not fitting]
+                    self._assign(fitting, worker)
 
     def stop(self, live: Live, keep: bool) -> None:
         """Stop a job that is queued or running."""
@@ -108,11 +113,11 @@ class Crew:
 
     def answer(self, request: EstimateRequest, recipe: Recipe) -> say.Answer:
         """What a job would cost, as a worker sees it; it can say so while it paints."""
-        worker = self._one_awake()
         answers: queue.Queue[say.Answer] = queue.Queue()
         number = next(self._numbers)
-        with self._ledger.lock:
-            self._questions[number] = answers
+        with self._ledger.lock:  # so that it is not sent home between
+            worker = self._one_awake()
+            self._questions[number] = worker, answers
         bounds = request.bounds or Rectangle(x=0, y=0, width=request.width, height=request.height)
         width, height = request.width, request.height
         worker.tell(say.Ask(number=number, recipe=recipe.as_dict(), width=width, height=height, bounds=bounds))
@@ -141,7 +146,7 @@ class Crew:
                 worker.memory = word
             elif isinstance(word, say.Answer):
                 if word.number in self._questions:
-                    self._questions[word.number].put(word)
+                    self._questions[word.number][1].put(word)
             elif isinstance(word, say.Began | say.Progress | say.Previewed):
                 if live := self._ledger.get(word.job):
                     live.heard(word)
@@ -156,7 +161,7 @@ class Crew:
             shutil.rmtree(self._ledger.store.job_folder(word.job), ignore_errors=True)
         elif isinstance(word, say.Left):
             live.wait_again()
-            live.touch()
+            self._ledger.changed(live)
         elif isinstance(word, say.Failed):
             self._fail(live, word.problem)
         else:
@@ -171,13 +176,14 @@ class Crew:
             self._paces.learn(JobTime(word.kind, word.levels, word.content_px, word.around_s))
         log.info("job %s: %s after %.1f s", live.id, live.state.value, word.seconds)
 
-    def _fail(self, live: Live, problem: Problem) -> None:
-        if problem.code == "disk-full":  # nothing is wrong with the job: it waits for room
+    def _fail(self, live: Live, why: Problem) -> None:
+        if why.code == "disk-full":  # nothing is wrong with the job: it waits for room
             live.wait_again("The disk was full; it was painted as soon as there was room.")
+            live.rests_until = time.monotonic() + _REST_S
         else:
-            live.failed(problem)
+            live.failed(why)
         self._ledger.changed(live)
-        log.warning("job %s: %s: %s", live.id, problem.code, problem.detail)
+        log.warning("job %s: %s: %s", live.id, why.code, why.detail)
 
     def _ready(self, worker: Worker, word: say.Ready) -> None:
         worker.ready, worker.failures, worker.free_since = word, 0, time.monotonic()
@@ -189,16 +195,23 @@ class Crew:
         self.dispatch()
 
     def _ended(self, worker: Worker, status: int) -> None:
-        live, was_ready, was_sent = self._ledger.get(worker.job), worker.ready is not None, worker.is_leaving
+        job, was_ready, was_sent = worker.job, worker.ready is not None, worker.is_leaving
+        live = self._ledger.get(job)
         worker.ended()
         if not was_sent:
             log.warning("The worker for %s ended by itself, with status %d.", worker.name, status)
         if live is not None and live.state is State.RUNNING:
-            if was_sent:
+            if was_sent and not live.is_stopping:
                 live.wait_again()
             else:
                 live.crashed(status)
             self._ledger.changed(live)
+        elif job is not None:  # it was forgotten while it was being painted
+            shutil.rmtree(self._ledger.store.job_folder(job), ignore_errors=True)
+        why = problem(ScumbleError("stopping", "The daemon is stopping.")) if was_sent else crash_problem(status)
+        for asked, answers in self._questions.values():
+            if asked is worker:
+                answers.put(say.Answer(number=0, problem=why))
         if not was_ready and not was_sent:
             worker.failures += 1
             if worker.failures >= _MAX_FAILED_STARTS and all(each.is_asleep for each in self._workers):
@@ -208,7 +221,8 @@ class Crew:
 
     def _give_up(self, worker: Worker, status: int) -> None:
         """No worker can be started: those who wait are told. The next job is a new try."""
-        worker.failures = 0
+        for each in self._workers:
+            each.failures = 0
         for live in self._ledger.queue():
             self._fail(live, worker.broken.problem if worker.broken else crash_problem(status))
 
@@ -238,6 +252,8 @@ class Crew:
 
     def _has_room(self, live: Live) -> bool:
         order = live.record.order
+        if time.monotonic() < live.rests_until:
+            return False
         try:
             self._ledger.store.check_room(order.width * order.height * 4)
         except ScumbleError:
@@ -259,6 +275,8 @@ class Crew:
             self._changed.wait_for(lambda: first.failures != failures or self._is_closing or awake(), _ANSWER_S)
             if (worker := awake()) is not None:
                 return worker
+            if self._is_closing:
+                raise ScumbleError("stopping", "The daemon is stopping.")
             if first.broken is not None:
                 raise ScumbleError(first.broken.problem.code, first.broken.problem.detail, first.broken.problem.hint)
             raise ScumbleError("unreachable", "The worker does not start.", "`scumble logs` says why.")

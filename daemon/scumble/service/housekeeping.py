@@ -74,10 +74,10 @@ class Housekeeping:
             self._ledger.let_go(kept[gone])
             log.info("job %s: its result was let go to make room", kept[gone].id)
             gone += 1
+            self._ledger.sweep()  # its inputs make room too
         for live in ended[: max(0, spare)]:
             self._ledger.forget(live.id)
-            gone += 1
-        if gone:
+        if spare > 0:
             self._ledger.sweep()
 
     def measure(self) -> None:

@@ -66,7 +66,7 @@ class Jobs:
 
     def close(self) -> None:
         """Put the running jobs away and end the workers; those who wait are answered."""
-        with self._ledger.lock:
+        with self._submitting, self._ledger.lock:  # a job that is being kept is kept; the next one is refused
             self.closing = True
             for live in self._ledger:
                 live.touch()
@@ -156,9 +156,15 @@ class Jobs:
             live = self._ledger.find(id)
             if live.state is not State.QUEUED:
                 raise ScumbleError("wrong-state", f"Job {id} is {live.state.value}, and so not in the queue.")
-            others = [each.record.rank for each in self._ledger.queue() if each is not live]
-            live.record = live.record.changed(rank=_rank_between(others[:position], others[position:]))
-            self._ledger.changed(live)
+            queue = self._ledger.queue()
+            ranks = [each.record.rank for each in queue]
+            order = [each for each in queue if each is not live]
+            order.insert(position, live)
+            # the ranks that there are, in another order: later jobs and those that come back keep their places
+            for each, rank in zip(order, ranks, strict=True):
+                if each.record.rank != rank:
+                    each.record = each.record.changed(rank=rank)
+                    self._ledger.changed(each)
             self._ledger.queue_moved()
             view = self._ledger.view(live)
         self._ledger.save()
@@ -176,17 +182,21 @@ class Jobs:
         """A new job that goes on from another's result. Errors: wrong-state, result-gone, and those of `submit`."""
         with self._ledger.lock:
             old = self._ledger.find(id).record.order
-        data, _ = self.result(id)
         changes = {**request.changes, "start": Start.PICTURE.value, "start_picture": _EARLIER_RESULT}
         if request.iterations is not None:
             changes["iterations"] = [request.iterations]
         recipe = old.recipe.changed(**changes)
+        if _area(recipe) != _area(old.recipe):
+            hint = "Only how it is painted can change; post a new job to paint another part of the picture."
+            raise ScumbleError("bad-recipe", f"A job that goes on paints where job {id} painted.", hint)
         known = {each.name: each for each in old.pictures}
         for name in recipe.names:
             if name not in known and name != _EARLIER_RESULT:
                 hint = "A job that goes on has the pictures of the first one; post a new job to use another."
                 raise ScumbleError("missing-picture", f"There is no picture {name!r} in job {id}.", hint)
         with self.store.batch() as batch:
+            batch.hold(old.digests)  # before it is asked whether they are still there
+            data, _ = self.result(id)
             known[_EARLIER_RESULT] = Input(_EARLIER_RESULT, batch.put(data))
             pictures = tuple(known[name] for name in recipe.names)
             size = (old.width, old.height, old.bounds)
@@ -202,12 +212,15 @@ class Jobs:
             why = "was stopped without one" if record.state is State.STOPPED else f"is {record.state.value}"
             raise ScumbleError("wrong-state", f"Job {id} has no result: it {why}.")
         if not record.is_kept:
-            raise ScumbleError("result-gone", f"The result of job {id} was let go to make room for newer ones.")
-        data = b""
-        with contextlib.suppress(OSError):
+            raise _gone(id)
+        try:
             data = (self.store.job_folder(id) / record.result.file).read_bytes()
+        except FileNotFoundError:
+            data = b""
+        except OSError as error:  # too many open files, say: nothing that painting would mend
+            raise ScumbleError("internal", f"The result of job {id} cannot be read: {error.strerror}.") from error
         if hashlib.sha256(data).hexdigest() != record.result.digest:
-            self._paint_again(live)
+            self._paint_again(live, record)
             hint = "Ask for the job until it is done, then for the result."
             raise ScumbleError(
                 "wrong-state", f"The result of job {id} was damaged on the disk; it is painted anew.", hint
@@ -278,9 +291,12 @@ class Jobs:
                 home=str(self.settings.home),
             )
 
-    def _paint_again(self, live: Live) -> None:
+    def _paint_again(self, live: Live, damaged: Record) -> None:
         with self._ledger.lock:
-            if live.state.is_final:
+            self._ledger.find(live.id)
+            if not live.record.is_kept:  # since a moment ago
+                raise _gone(live.id)
+            if live.state.is_final and live.record.result == damaged.result:
                 log.error("job %s: its result is damaged, and it is painted again", live.id)
                 for path in self.store.job_folder(live.id).glob("result.*"):
                     path.unlink(missing_ok=True)
@@ -291,10 +307,10 @@ class Jobs:
         self._ledger.save()
 
 
-def _rank_between(before: "list[float]", after: "list[float]") -> float:
-    """A rank above all of `before` and below all of `after`."""
-    if before and after:
-        return (before[-1] + after[0]) / 2
-    if before:
-        return before[-1] + 1
-    return after[0] - 1 if after else 0.0
+def _area(recipe: Recipe) -> tuple[object, ...]:
+    """All that says which part of the picture is painted."""
+    return recipe.selection, recipe.regions, {style.region for style in recipe.styles}
+
+
+def _gone(id: str) -> ScumbleError:
+    return ScumbleError("result-gone", f"The result of job {id} was let go to make room for newer ones.")

@@ -28,6 +28,8 @@ class Ledger:
         self._jobs: dict[str, Live] = {}
         self._keys: dict[str, str] = {}
         self._unsaved: set[str] = set()
+        self._gone: set[str] = set()
+        self._trouble = ""
         self._saving = threading.Lock()
 
     def load(self, take_up: Callable[[Live], None]) -> None:
@@ -74,14 +76,14 @@ class Ledger:
     def queue(self) -> list[Live]:
         """The jobs that wait, in the order in which they will be taken."""
         waiting = (live for live in self._jobs.values() if live.state is State.QUEUED)
-        return sorted(waiting, key=lambda live: live.record.rank)
+        return sorted(waiting, key=_place)
 
     def view(self, live: Live) -> Job:
         """A job as it is told to those who ask."""
         position = None
         if live.state is State.QUEUED:
-            rank = live.record.rank
-            position = sum(each.state is State.QUEUED and each.record.rank < rank for each in self._jobs.values())
+            place = _place(live)
+            position = sum(each.state is State.QUEUED and _place(each) < place for each in self._jobs.values())
         return live.view(position)
 
     def changed(self, live: Live) -> None:
@@ -99,38 +101,56 @@ class Ledger:
         """Bring what changed to the disk."""
         with self._saving:
             with self.lock:
-                records = [self._jobs[id].record for id in self._unsaved if id in self._jobs]
+                gone, unsaved = set(self._gone), set(self._unsaved)
+                records = [self._jobs[id].record for id in unsaved if id in self._jobs]
                 self._unsaved.clear()
-            for index, record in enumerate(records):
-                try:
-                    self.store.update(record)
-                except ScumbleError as error:
-                    log.error("job %s: %s", record.id, error.detail)  # noqa: TRY400
-                    with self.lock:
-                        self._unsaved.update(each.id for each in records[index:])
-                    return
+            try:
+                if gone:
+                    self.store.forget(gone)
+                if records:
+                    self.store.update(records)
+            except BaseException as error:
+                with self.lock:
+                    self._unsaved |= unsaved
+                if not isinstance(error, ScumbleError):
+                    raise
+                if error.detail != self._trouble:  # it is tried twice a second
+                    log.error("What changed about jobs cannot be kept: %s", error.detail)  # noqa: TRY400
+                self._trouble = error.detail
+            else:
+                self._trouble = ""
+                with self.lock:
+                    self._gone -= gone
 
     def let_go(self, live: Live) -> None:
         """Remove the files of a job that has ended; what is known of it stays."""
-        with self._saving:
-            live.record = self.store.let_go(live.record)
+        with self.lock:
+            if not live.state.is_final or not live.record.is_kept:
+                return
+            live.record = live.record.changed(is_kept=False)
+            self.changed(live)
+        self.save()
+        self.store.clear(live.id)
 
     def forget(self, id: str) -> None:
         """Remove a job, from memory and disk."""
         with self.lock:
-            live = self._jobs.pop(id)
+            live = self._jobs.pop(id, None)
+            if live is None:  # another one was quicker
+                return
             self._unsaved.discard(id)
+            self._gone.add(id)
             if live.record.order.key:
                 self._keys.pop(live.record.order.key, None)
-        with self._saving:
-            self.store.forget([id])
+        self.save()
 
     def sweep(self) -> None:
         """Remove the pictures that no job needs."""
-        with self._saving:
-            with self.lock:
-                records = [live.record for live in self._jobs.values()]
-            self.store.sweep(records)
+        self.store.sweep(self._records)
+
+    def _records(self) -> list[Record]:
+        with self.lock:
+            return [live.record for live in self._jobs.values()]
 
     def _enter(self, record: Record) -> Live:
         live = Live(record, threading.Condition(self.lock))
@@ -138,3 +158,8 @@ class Ledger:
         if record.order.key:
             self._keys[record.order.key] = record.id
         return live
+
+
+def _place(live: Live) -> tuple[float, int]:
+    """What the queue is sorted by."""
+    return live.record.rank, live.record.number

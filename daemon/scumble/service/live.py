@@ -29,6 +29,7 @@ class Live:
     began: float | None = None
     memory_mb: float | None = None
     memory_cap_mb: int | None = None
+    rests_until: float = 0.0
     notices: tuple[str, ...] = ()
     asked: float = field(default_factory=time.monotonic)
     waiting: int = 0
@@ -121,7 +122,8 @@ class Live:
         if self.record.crashes >= MAX_CRASHES:
             self.failed(crash_problem(status))
         elif status == _KILLED and self.memory_mb:  # by the system, for want of memory, as like as not
-            self.memory_cap_mb = max(256, int(self.memory_mb / 2**self.record.crashes))
+            had_mb = min(self.memory_mb, self.memory_cap_mb or self.memory_mb)
+            self.memory_cap_mb = max(256, int(had_mb / 2))
             self.wait_again("Memory did not suffice: it was painted again with half of it.")
         else:
             self.wait_again("The painting process ended unexpectedly, and was started again.")

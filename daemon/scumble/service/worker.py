@@ -44,6 +44,7 @@ from scumble.signature import signed
 
 CHECKPOINT, PREVIEW, PAINTED = "checkpoint.safetensors", "preview.jpg", "painted.json"
 """What a worker leaves in a job's folder besides the result."""
+_PART = "result.part"
 _PREVIEW_S, _CHECKPOINT_S, _PROGRESS_S = 1.0, 10.0, 0.1
 _SHARE = 60  # previews and checkpoints each take at most a sixtieth of the time
 _NICENESS = 5
@@ -94,6 +95,8 @@ class Worker:
                 traceback.print_exc()
                 mistake = ScumbleError("internal", f"Scumble made a mistake while painting: {_in_a_line(error)}.")
                 self._send(say.Failed(job=order.job, problem=problem(mistake)))
+            with contextlib.suppress(OSError):
+                (order.folder / _PART).unlink(missing_ok=True)
             self._stops.pop(order.job, None)
             self._tell_memory()
 
@@ -107,7 +110,7 @@ class Worker:
             capped = recipe.changed(memory_mb=min(order.memory_mb, recipe.memory_mb or order.memory_mb))
         content = _load("content", order.content)
         pictures = {name: _load(name, source) for name, source in order.pictures.items()}
-        part = order.folder / "result.part"
+        part = order.folder / _PART
         _reserve(part, content)
         resume = _checkpoint(order.folder)
         sitting = _Sitting(order, self._send, self._decide, is_resumed=resume is not None)
@@ -116,7 +119,7 @@ class Worker:
         try:
             painting = self._painter.paint(content, capped, pictures, sitting.on_step, resume=resume)
         except _Discarded:
-            part.unlink(missing_ok=True)
+            (order.folder / CHECKPOINT).unlink(missing_ok=True)
             return sitting.ended(stopped=True, seconds=now() - began)
         painted = now()
         picture = signed(painting.picture, recipe, painting.features, "content")
@@ -158,12 +161,12 @@ class Worker:
 
     def _decide(self, job: str) -> bool:
         """Whether to stop and keep; raises what ends the job without a result."""
-        if self._leaving:
-            raise _Leaving
-        if job in self._stops:
+        if job in self._stops:  # also when leaving: the daemon has promised that it ends
             if not self._stops[job]:
                 raise _Discarded
             return True
+        if self._leaving:
+            raise _Leaving
         return False
 
     # ------------------------------------------------------------------------------------------------------- answering
@@ -392,8 +395,9 @@ def main(device: str, cache: Path, cache_bytes: int) -> None:
     worker = Worker(painter, send)
 
     def listen() -> None:
-        for line in sys.stdin.buffer:
-            worker.hear(line)
+        with contextlib.suppress(OSError):  # an answer that nobody takes any more
+            for line in sys.stdin.buffer:
+                worker.hear(line)
         os._exit(0)  # the daemon is gone
 
     threading.Thread(target=listen, name="listener", daemon=True).start()

@@ -6,6 +6,7 @@ not begin to work).
 
 import contextlib
 import logging
+import queue
 import subprocess
 import sys
 import threading
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "scumble.service.worker")
 _GRACE_S = 20.0
 """How long a worker may take to put its job away before it is ended by force."""
+_NOT_STARTED = 127
+"""The status of a process that never was, as shells have it."""
 
 
 class Worker:
@@ -39,7 +42,8 @@ class Worker:
         self.device = device
         self._settings, self._heard, self._command = settings, heard, command
         self._process: subprocess.Popen[bytes] | None = None
-        self._speaking = threading.Lock()
+        self._listener: threading.Thread | None = None
+        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.ready: say.Ready | None = None
         self.memory: say.Memory | None = None
         self.broken: say.Broken | None = None
@@ -73,24 +77,28 @@ class Worker:
         self.ready = self.broken = self.memory = None
         self.is_leaving = False
         pipe = subprocess.PIPE
-        # a session of its own: Ctrl-C in the terminal is the daemon's to hear
-        self._process = process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-        )
+        try:
+            # a session of its own: Ctrl-C in the terminal is the daemon's to hear
+            self._process = process = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+            )
+        except OSError as error:
+            log.error("The worker for %s cannot be started: %s", self.device, error)  # noqa: TRY400
+            threading.Thread(target=self._hear, args=(_NOT_STARTED,), daemon=True).start()
+            return
         log.info("A worker for %s starts, process %d.", self.device, process.pid)
+        assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        threading.Thread(target=self._listen, args=(process, process.stdout), daemon=True).start()
+        self._outbox = queue.SimpleQueue()
+        self._listener = threading.Thread(target=self._listen, args=(process, process.stdout), daemon=True)
+        self._listener.start()
+        threading.Thread(target=self._speak, args=(process.stdin, self._outbox), daemon=True).start()
         threading.Thread(target=self._note, args=(process.stderr,), daemon=True).start()
 
     def tell(self, message: say.Paint | say.Stop | say.Ask | say.Leave) -> None:
-        """Say something to it; lost if it has just ended, which will be heard of."""
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        with self._speaking, contextlib.suppress(OSError, ValueError):
-            process.stdin.write(message.line())
-            process.stdin.flush()
+        """Say something to it, without waiting until it listens; lost if it has just ended, which will be heard of."""
+        self._outbox.put(message.line())
 
     def send_home(self) -> None:
         """Let it put its job away and end, and all its memory with it."""
@@ -99,15 +107,16 @@ class Worker:
 
     def await_end(self) -> None:
         """Wait until it has ended, by force if need be."""
-        process = self._process
-        if process is None:
-            return
-        try:
-            process.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            log.warning("The worker for %s does not end, and is killed.", self.name)
-            process.kill()
-            process.wait()
+        process, listener = self._process, self._listener
+        if process is not None:
+            try:
+                process.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                log.warning("The worker for %s does not end, and is killed.", self.name)
+                process.kill()
+                process.wait()
+        if listener is not None:  # what it said last is to be heard
+            listener.join(_GRACE_S)
 
     def describe(self) -> Device:
         """How it stands, for those who ask."""
@@ -130,18 +139,34 @@ class Worker:
         """Note that its process is no more."""
         self._process = self.ready = self.memory = None
         self.job = None
+        self._outbox.put(None)
 
     def _listen(self, process: subprocess.Popen[bytes], voice: IO[bytes]) -> None:
-        for line in voice:
-            try:
-                word = say.Report.validate_json(line)
-            except ValidationError:
-                log.error("The worker for %s said something that nobody understands.", self.name)  # noqa: TRY400
-                continue
+        with voice:
+            for line in voice:
+                try:
+                    word = say.Report.validate_json(line)
+                except ValidationError:
+                    log.error("The worker for %s said something that nobody understands.", self.name)  # noqa: TRY400
+                    continue
+                self._hear(word)
+        self._hear(process.wait())
+
+    def _hear(self, word: say.Word | int) -> None:
+        try:
             self._heard(self, word)
-        self._heard(self, process.wait())
+        except Exception:  # what it says next is to be heard all the same
+            log.exception("Something went wrong while the worker for %s was heard.", self.name)
+
+    @staticmethod
+    def _speak(ear: IO[bytes], outbox: "queue.SimpleQueue[bytes | None]") -> None:
+        with contextlib.suppress(OSError), ear:
+            while (line := outbox.get()) is not None:
+                ear.write(line)
+                ear.flush()
 
     @staticmethod
     def _note(errors: IO[bytes]) -> None:
-        for line in errors:
-            log.info("worker: %s", line.decode(errors="replace").rstrip())
+        with errors:
+            for line in errors:
+                log.info("worker: %s", line.decode(errors="replace").rstrip())

@@ -1,0 +1,47 @@
+"""Pictures as HTTP answers: media types, and which of them a client wants."""
+
+from werkzeug.datastructures import MIMEAccept
+
+from scumble.errors import ScumbleError
+from scumble.picture import MAX_PIXELS, decode, encode
+
+FORMATS = {
+    "image/png": "png",
+    "image/tiff": "tiff",
+    "image/webp": "webp",
+    "image/jpeg": "jpeg",
+    "application/x-npy": "npy",
+}
+"""Media type → format; where a client likes several equally well it gets the first."""
+PICTURES = tuple(FORMATS)
+
+_MAGIC = {
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"RIFF": "image/webp",
+    b"II": "image/tiff",
+    b"MM": "image/tiff",
+    b"\x93NUMPY": "application/x-npy",
+}
+
+
+def media_type(data: bytes) -> str:
+    """What kind of picture these bytes are."""
+    return next((media for magic, media in _MAGIC.items() if data.startswith(magic)), "application/octet-stream")
+
+
+def wanted(accept: MIMEAccept) -> str:
+    """The media type that suits an Accept header best; `ScumbleError("not-acceptable")`."""
+    if not accept:
+        return PICTURES[0]
+    best = max(PICTURES, key=accept.quality)
+    if accept.quality(best) <= 0:
+        raise ScumbleError("not-acceptable", f"A result cannot be had as {accept.to_header()[:200]}.")
+    return best
+
+
+def converted(data: bytes, media: str) -> bytes:
+    """The picture as a file of that media type; the same bytes if it is one already."""
+    if media_type(data) == media:
+        return data
+    return encode(decode(data, name="the result", max_pixels=MAX_PIXELS), FORMATS[media])
