@@ -2,4 +2,6 @@
 
 import os
 
+from daemons import daemon  # noqa: F401 - a fixture: one real daemon for all files
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

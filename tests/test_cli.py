@@ -15,12 +15,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from scumble.cli import _PRESETS, cli
+from scumble.cli import cli
 from scumble.engine import weights as store
 from scumble.errors import ScumbleError
 from scumble.options import _OPTIONS, RECIPE_FIELDS, STYLE_FIELDS, Request, put
 from scumble.picture import Picture, load, save
-from scumble.recipe import PRESETS, KeepColors, Optimizer, Quality, Recipe
+from scumble.recipe import PRESET_NOTES, PRESETS, KeepColors, Optimizer, Quality, Recipe
 
 QUICK = ["--iterations", "3", "--set", "features=seeded-vgg11", "--set", "normalized=false", "--set", "scales=1"]
 WIDTH, HEIGHT = 64, 48
@@ -404,7 +404,7 @@ def test_recipes_are_printed_as_json():
 
 
 def test_every_preset_is_listed_in_words():
-    assert set(_PRESETS) == set(PRESETS)
+    assert set(PRESET_NOTES) == set(PRESETS)
     assert [line.split()[0] for line in scumble("recipe", "--list").stdout.splitlines()] == list(PRESETS)
 
 

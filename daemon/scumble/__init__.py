@@ -7,15 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scumble.client import Client
     from scumble.engine.painter import Painter, Painting, Step, paint
     from scumble.errors import ScumbleError
     from scumble.picture import Picture
     from scumble.recipe import Recipe, Region, Style
 
 __version__ = "0.1.0"
-__all__ = ["Painter", "Painting", "Picture", "Recipe", "Region", "ScumbleError", "Step", "Style", "paint"]
+__all__ = ["Client", "Painter", "Painting", "Picture", "Recipe", "Region", "ScumbleError", "Step", "Style", "paint"]
 
 _HOMES = {
+    "Client": "scumble.client",
     "Painter": "scumble.engine.painter",
     "Painting": "scumble.engine.painter",
     "Step": "scumble.engine.painter",

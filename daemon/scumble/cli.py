@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from scumble import __version__
+from scumble import __version__, daemon_cli
 from scumble.errors import CATALOGUE, ScumbleError
 from scumble.options import ORDER, Ordered, Request, pretty, shared, write_json
 
 if TYPE_CHECKING:
     from scumble.engine.painter import Painter, Step
-    from scumble.picture import Picture
 
 
 class _Scumble(click.Group):
@@ -92,6 +91,8 @@ def main() -> None:
 @click.option("--frames", metavar="DIR", help="Write how it comes about: frame_0010.png, frame_0020.png, …")
 @click.option("--every", type=click.IntRange(min=1), default=10, metavar="N", help="Iterations between frames.  [10]")
 @click.option("--plot", metavar="FILE", help="Write the loss curves, as a picture.")
+@click.option("--daemon", is_flag=True, help="Let the daemon paint; one is started if there is none.")
+@click.option("--url", metavar="URL", help="Let the daemon there paint; SCUMBLE_TOKEN holds its token.")
 @click.option("-o", "--output", metavar="OUT", help="The result; else PHOTO-scumble.png beside the photo.")
 @click.pass_context
 def paint(ctx: click.Context, /, photo: str | None, **asked: Any) -> None:
@@ -106,23 +107,34 @@ def paint(ctx: click.Context, /, photo: str | None, **asked: Any) -> None:
     Ctrl-C stops and keeps what is there; a second one discards it. PHOTO may be left out with --recipe RESULT.png.
     """
     from scumble import console
-    from scumble.picture import save
+    from scumble.picture import load, save
     from scumble.recipe import Recipe
     from scumble.signature import FEATURES, signed
 
+    if asked["daemon"] or asked["url"]:
+        _own_devices(asked)
     request = Request.read(ctx.meta[ORDER], asked)
     recipe = Recipe.parse(request.data)
-    path, content = _photo(photo, request)
+    path = _photo(photo, request)
     output = Path(asked["output"] or path.with_name(f"{path.stem}-scumble.png"))
     inputs = [path, *map(request.find, recipe.names)]
     _writable(output, inputs)
     for file in filter(None, (asked["save_recipe"], asked["plot"])):
         _writable(Path(file), inputs, is_picture=file == asked["plot"])
-    pictures = request.pictures(recipe)
+    if asked["daemon"] or asked["url"]:
+        from scumble.remote import paint_files
+
+        painted, job = paint_files(asked["url"], path, recipe, request.find, request.text.get(FEATURES))
+        save(painted, output)
+        if asked["save_recipe"]:
+            write_json(Path(asked["save_recipe"]), recipe.as_dict())
+        console.conclude_job(job, output)
+        return
+    content, pictures = load(path), request.pictures(recipe)
     painter = _painter(asked)
     plan = console.announce(painter, content, recipe, pictures)
     if request.text.get(FEATURES, features := painter.features(recipe).name) != features:
-        console.say(f"It was painted with {request.text[FEATURES]} features before, so it will look different.")
+        console.say_other_features(request.text[FEATURES])
     film = console.Film(asked["frames"], asked["every"], plan) if asked["frames"] and plan else None
 
     def on_step(step: "Step") -> bool:
@@ -159,7 +171,7 @@ def sheet(ctx: click.Context, /, photo: str | None, rows: str, columns: str | No
     A cell that cannot be painted says why. Each is 256 px wide or high unless --size is given.
     """
     from scumble import console
-    from scumble.picture import save
+    from scumble.picture import load, save
     from scumble.recipe import Recipe
     from scumble.sheet import Axis, Tile, as_picture, cells, fitted, grid
 
@@ -168,7 +180,8 @@ def sheet(ctx: click.Context, /, photo: str | None, rows: str, columns: str | No
     if not any(text.partition("=")[0].strip() == "size" for text in asked["set_"]):
         request.data["size"] = asked["size"] or 256
     recipe = Recipe.parse(request.data)
-    path, content = _photo(photo, request)
+    path = _photo(photo, request)
+    content = load(path)
     output = Path(asked["output"] or path.with_name(f"{path.stem}-sheet.png"))
     _writable(output, [path, *map(request.find, recipe.names)])
     pictures = request.pictures(recipe)
@@ -198,28 +211,16 @@ def sheet(ctx: click.Context, /, photo: str | None, rows: str, columns: str | No
 @click.option("--quality", default="draft", metavar="draft|normal|fine", help="How much work to do.  [draft]")
 @click.option("--set", "set_", multiple=True, metavar="KEY=VALUE", help="Any other field of the recipe.")
 def demo(output: str, size: int, quality: str, set_: tuple[str, ...]) -> None:
-    """Draw a scene and six paintings, and repaint two parts of the scene after two of them."""
+    """Draw a scene and six paintings, and let the daemon repaint two parts of the scene after two of them.
+
+    The daemon is started if there is none, and stopped again at the end if it was.
+    """
     from scumble.demo import run
 
     run(Path(output), size, quality, set_)
 
 
 # -------------------------------------------------------------------------------------------------------- knowing
-
-_PRESETS = {
-    "draft": "a first look, in a moment",
-    "normal": "the everyday quality",
-    "fine": "larger and longer",
-    "texture": "the style alone, from noise",
-    "reconstruct": "the content alone, from noise: what the features keep of it",
-    "masked": "for regions that meet: all style layers, the shallow ones most",
-    "gatys-2015": "Gatys, Ecker & Bethge 2015, as published, from noise",
-    "gatys-2016": "Gatys, Ecker & Bethge 2016, as published, from the photo",
-    "novak-nikulin-2016": "Novak & Nikulin 2016: all layers, chained, shifted activations",
-    "linkoping": "a student project's settings: Caffe's weights, Adam, total variation",
-    "technion": "a student project's settings: weights that fall with depth",
-    "srmist": "a student project's settings: Adam, total variation",
-}
 
 
 @cli.command()
@@ -228,11 +229,11 @@ _PRESETS = {
 @click.option("--schema", is_flag=True, help="Print the JSON schema of recipes.")
 def recipe(preset: str | None, listing: bool, schema: bool) -> None:
     """Print a recipe as JSON: a preset, or every field with its default."""
-    from scumble.recipe import PRESETS, Recipe
+    from scumble.recipe import PRESET_NOTES, PRESETS, Recipe
 
     if listing:
         for name in PRESETS:
-            click.echo(f"{name:20}  {_PRESETS.get(name, '')}".rstrip())
+            click.echo(f"{name:20}  {PRESET_NOTES[name]}")
     elif schema:
         click.echo(pretty(Recipe.model_json_schema()), nl=False)
     else:
@@ -313,11 +314,28 @@ def bench(size: tuple[int, ...], precision: tuple[str, ...], json_path: Path | N
     run(list(size), list(precision), json_path)
 
 
+@cli.command()
+@click.option("--copy", "to_copy", is_flag=True, help="Without names, folders and tokens; onto the clipboard too.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_context
+def doctor(ctx: click.Context, to_copy: bool, as_json: bool) -> None:
+    """Look at everything that may be wrong here, and say what to do about it.
+
+    The status is 0 where nothing is bad, else 1. What --copy puts on the clipboard can be shown to others.
+    """
+    from scumble.doctor import run
+    from scumble.home import home
+
+    ctx.exit(run(home(), to_copy=to_copy, as_json=as_json))
+
+
+daemon_cli.register(cli)
+
+
 # ---------------------------------------------------------------------------------------------------------- helpers
 
 
-def _photo(given: str | None, request: Request) -> "tuple[Path, Picture]":
-    from scumble.picture import load
+def _photo(given: str | None, request: Request) -> Path:
     from scumble.signature import CONTENT
 
     stored = request.text.get(CONTENT)
@@ -325,8 +343,19 @@ def _photo(given: str | None, request: Request) -> "tuple[Path, Picture]":
         raise ScumbleError(
             "missing-file", "No photo is given.", "Write its path, as in: scumble paint PHOTO --style A.jpg"
         )
-    path = Path(given) if given is not None else request.find(str(stored))
-    return path, load(path)
+    return Path(given) if given is not None else request.find(str(stored))
+
+
+def _own_devices(asked: dict[str, Any]) -> None:
+    """Refuse what the daemon decides for itself, and what it does not tell."""
+    for option in ("device", "threads"):
+        if asked[option] not in {None, "auto"}:
+            hint = "Leave it out; `scumble serve --device` says where the daemon computes."
+            raise ScumbleError("no-device", f"--{option} has no meaning with a daemon, which has its own.", hint)
+    for option in ("frames", "plot"):
+        if asked[option]:
+            detail = f"--{option} needs every iteration, and a daemon does not tell of each."
+            raise ScumbleError("cannot-write", detail, "Leave it out, or paint without --daemon and --url.")
 
 
 def _painter(asked: dict[str, Any]) -> "Painter":

@@ -9,10 +9,11 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 import numpy as np
@@ -25,13 +26,15 @@ from rich.table import Table
 from rich.text import Text
 
 from scumble.engine.download import Progress as OnBytes
-from scumble.engine.job import bind
-from scumble.engine.machine import dtype_of
-from scumble.engine.painter import Painter, Painting, Step
-from scumble.engine.schedule import Plan, bounds
+from scumble.engine.job import check
 from scumble.errors import ScumbleError
 from scumble.picture import Picture, save
+from scumble.protocol import Job, State
 from scumble.recipe import Recipe
+
+if TYPE_CHECKING:
+    from scumble.engine.painter import Painter, Painting, Step
+    from scumble.engine.schedule import Plan
 
 now = time.monotonic
 PAUSE = 5.0
@@ -43,53 +46,111 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def announce(painter: Painter, content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> Plan | None:
+def announce(painter: "Painter", content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> "Plan | None":
     """Say what will be done, and with what; None if nothing is. Refuses what `Painter.paint` would."""
-    selected = bounds(bind(content, recipe, pictures).mix)
+    from scumble.engine.machine import dtype_of
+
+    selected = check(content, recipe, pictures)
     if recipe.strength == 0 or selected is None:
-        say("Nothing to paint: the strength is 0." if selected else "Nothing to paint: nothing is selected.")
+        say_nothing_to_paint(selected is not None)
         return None
     plan = painter.plan(content.size, selected, recipe)
     finest, count = plan.levels[-1], len(plan.levels)
     iterations = sum(level.iterations for level in plan.levels)
+    size = finest.width, finest.height
     features = painter.features(recipe)
     dtype = str(dtype_of(recipe.precision, painter.device)).removeprefix("torch.")
-    say(
-        f"{features.name} features · {finest.width} × {finest.height} px, {_counted(count, 'level')},"
-        f" {_counted(iterations, 'iteration')} · {painter.device}, {dtype} · about {plan.memory_mb:.0f} MB"
-    )
+    say_plan(features.name, size, count, iterations, f"{painter.device}, {dtype}", plan.memory_mb)
     if recipe.features.startswith("auto") and not features.trained:
         wanted = "vgg19-caffe" if recipe.features == "auto-caffe" else "vgg19"
         say(f"There are no ImageNet weights on this machine; `scumble weights download {wanted}` gets them.")
     return plan
 
 
-def conclude(painting: Painting, output: Path) -> None:
+def say_nothing_to_paint(is_selected: bool) -> None:
+    """Say why nothing will be done."""
+    say("Nothing to paint: the strength is 0." if is_selected else "Nothing to paint: nothing is selected.")
+
+
+def say_plan(features: str, size: tuple[int, int], levels: int, iterations: int, device: str, memory_mb: float) -> None:
+    """Say what will be done, and with what; `size` is (width, height) in px."""
+    say(
+        f"{features} features · {size[0]} × {size[1]} px, {_counted(levels, 'level')},"
+        f" {_counted(iterations, 'iteration')} · {device} · about {memory_mb:.0f} MB"
+    )
+
+
+def say_other_features(before: str) -> None:
+    """Say that a painting is repeated with other features."""
+    say(f"It was painted with {before} features before, so it will look different.")
+
+
+def conclude(painting: "Painting", output: Path) -> None:
     """Say what came out."""
-    for warning in painting.warnings:
+    whole = sum(level.iterations for level in painting.plan.levels) if painting.plan else 0
+    cut = (len(painting.losses), whole) if painting.stopped and painting.plan else None
+    _conclude(painting.warnings, cut, painting.seconds, output)
+
+
+def conclude_job(job: Job, output: Path) -> None:
+    """Say what came out of a job of the daemon's."""
+    cut = (job.iteration, job.iterations) if job.state is State.STOPPED else None
+    _conclude(job.warnings, cut, job.seconds, output)
+
+
+def _conclude(warnings: Sequence[str], cut: tuple[int, int] | None, seconds: float, output: Path) -> None:
+    for warning in warnings:
         say(warning)
-    if painting.stopped and painting.plan:
-        whole = sum(level.iterations for level in painting.plan.levels)
-        say(f"Stopped after {len(painting.losses)} of {_counted(whole, 'iteration')}; what was there is kept.")
-    say(f"{output} written in {painting.seconds:.1f} s.")
+    if cut:
+        say(f"Stopped after {cut[0]} of {_counted(cut[1], 'iteration')}; what was there is kept.")
+    say(f"{output} written in {seconds:.1f} s.")
 
 
 class Film:
     """Keeps every so-many-th iteration as a file, all of the size of the finest level so that they make a film."""
 
-    def __init__(self, folder: str, every: int, plan: Plan) -> None:
+    def __init__(self, folder: str, every: int, plan: "Plan") -> None:
         self._folder, self._every, self._size = Path(folder), every, (plan.levels[-1].width, plan.levels[-1].height)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ScumbleError("cannot-write", f"{folder} cannot be made: {error.strerror or error}.") from error
 
-    def take(self, step: Step) -> None:
+    def take(self, step: "Step") -> None:
         """Write this iteration's frame, if it is one of those to keep."""
         if step.iteration % self._every == 0:
             image = Image.fromarray(Picture.from_rgb(step.preview()).pixels)
             frame = Picture(np.asarray(image.resize(self._size, Image.Resampling.BICUBIC)))
             save(frame, self._folder / f"frame_{step.iteration:04}.png")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How far a job is, for a person: the `share` of it that is done, 0 to 1, and `facts` in a few words each."""
+
+    phase: str
+    share: float
+    facts: tuple[str, ...]
+    seconds_left: float | None = None
+
+    @classmethod
+    def of_step(cls, step: "Step") -> Self:
+        """After an iteration of the engine's."""
+        size = step.width, step.height
+        facts = _facts(step.level, step.levels, size, step.iteration, step.iterations, step.losses)
+        return cls("painting", step.progress, facts, step.seconds_left)
+
+    @classmethod
+    def of_job(cls, job: Job) -> Self:
+        """As the daemon tells it."""
+        if job.state is State.QUEUED:
+            ahead = f"{_counted(job.position, 'job')} before it" if job.position else ""
+            return cls(job.phase, job.progress, (job.phase, ahead))
+        if job.state is State.RUNNING and job.scale and job.iteration and "total" in job.losses:
+            size = job.scale.width, job.scale.height
+            facts = _facts(job.scale.number, job.scale.count, size, job.iteration, job.iterations, job.losses)
+            return cls("painting", job.progress, facts, job.seconds_left)
+        return cls(job.phase, job.progress, (job.phase,))
 
 
 class Watch:
@@ -98,7 +159,7 @@ class Watch:
     def __init__(self, jobs: int = 1) -> None:
         self._jobs, self._job, self._label = jobs, -1, ""
         self._interrupts = 0
-        self._step: Step | None = None
+        self._moment: Moment | None = None
         self._spoke = 0.0
         console = Console(stderr=True)
         self._live = Live(self, console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
@@ -126,32 +187,45 @@ class Watch:
 
     def begin(self, label: str = "") -> None:
         """The next job starts; `label` tells it from the others."""
-        self._job, self._label, self._step = self._job + 1, label, None
+        self._job, self._label, self._moment = self._job + 1, label, None
 
-    def on_step(self, step: Step) -> bool:
+    def on_step(self, step: "Step") -> bool:
         """Take note of an iteration; the answer is whether to stop."""
+        return self._show(Moment.of_step(step))
+
+    def on_job(self, job: Job) -> bool:
+        """Take note of how far a job of the daemon's is; the answer is whether to stop it."""
+        return self._show(Moment.of_job(job))
+
+    def _show(self, moment: Moment) -> bool:
         self._give_up_if_discarded()
-        self._step = step
-        if self._live is None and (not self._spoke or now() - self._spoke >= PAUSE):
+        is_new = self._moment is None or self._moment.phase != moment.phase
+        self._moment = moment
+        if self._live is None and ((is_new and self._jobs == 1) or not self._spoke or now() - self._spoke >= PAUSE):
             self._spoke = now()
-            say("  ".join(part for part in (f"{self._share:4.0%}", self._label, *_facts(step)) if part))
+            left = "" if moment.seconds_left is None else f"{_clock(moment.seconds_left)} left"
+            say("  ".join(part for part in (f"{self._share:4.0%}", self._label, *moment.facts, left) if part))
         return self.stopping
 
     @property
     def _share(self) -> float:
-        return (max(self._job, 0) + (self._step.progress if self._step else 0)) / self._jobs
+        return (max(self._job, 0) + (self._moment.share if self._moment else 0)) / self._jobs
 
     def __rich__(self) -> Group:
         """The live bar: how much is done and how long it takes; where it is; what the losses are."""
         bar = Table.grid(padding=(0, 1), expand=False)
-        if self._step is None and self._share == 0:
-            bar.add_row(ProgressBar(total=None, pulse=True, width=40), "preparing")
+        moment = self._moment
+        if self._share == 0 and (moment is None or moment.phase != "painting"):
+            words = "  ".join(filter(None, moment.facts)) if moment else "preparing"
+            bar.add_row(ProgressBar(total=None, pulse=True, width=40), words)
             return Group(bar)
-        left = f"{_clock(self._step.seconds_left)} left" if self._step and self._jobs == 1 else ""
+        left = ""
         if self._jobs > 1:
             left = f"{min(self._job + 1, self._jobs)} of {self._jobs}  {self._label}"
+        elif moment and moment.seconds_left is not None:
+            left = f"{_clock(moment.seconds_left)} left"
         bar.add_row(ProgressBar(total=1, completed=self._share, width=40), f"{self._share:4.0%}", Text(left))
-        facts = _facts(self._step)[:-1] if self._step else []
+        facts: Sequence[str] = moment.facts if moment else ()
         if self.stopping:
             facts = ["stopping; Ctrl-C again discards everything"]
         return Group(bar, Text("  ".join(facts), style="dim", overflow="ellipsis", no_wrap=True))
@@ -198,14 +272,15 @@ def bytes_coming(name: str) -> Iterator[OnBytes]:
     yield plainly
 
 
-def _facts(step: Step) -> list[str]:
-    parts = ", ".join(f"{kind} {step.losses[kind]:.3g}" for kind in ("content", "style") if kind in step.losses)
-    return [
-        f"level {step.level} of {step.levels} ({step.width} × {step.height})",
-        f"iteration {step.iteration} of {step.iterations}",
-        f"loss {step.losses['total']:.3g}" + (f" ({parts})" if parts else ""),
-        f"{_clock(step.seconds_left)} left",
-    ]
+def _facts(
+    level: int, levels: int, size: tuple[int, int], iteration: int, iterations: int, losses: Mapping[str, float]
+) -> tuple[str, ...]:
+    parts = ", ".join(f"{kind} {losses[kind]:.3g}" for kind in ("content", "style") if kind in losses)
+    return (
+        f"level {level} of {levels} ({size[0]} × {size[1]})",
+        f"iteration {iteration} of {iterations}",
+        f"loss {losses['total']:.3g}" + (f" ({parts})" if parts else ""),
+    )
 
 
 def _clock(seconds: float) -> str:

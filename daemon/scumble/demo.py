@@ -1,21 +1,25 @@
-"""The demo: what Scumble does, in one command and without any download, on pictures that it draws itself."""
+"""The demo: what Scumble does, in one command and without any download, on pictures that it draws itself.
 
-from collections.abc import Sequence
+It paints as any program would: it posts a job to the daemon and follows it. A daemon that it had to start, it stops.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from scumble import console
+from scumble import console, remote, runtime
+from scumble.client import Client
 from scumble.drawn import PAINTINGS, painting, scene
-from scumble.engine.painter import Painter
 from scumble.errors import ScumbleError
-from scumble.options import Request, put, write_json
+from scumble.home import home
+from scumble.options import put, write_json
 from scumble.picture import Picture, load, save
 from scumble.recipe import Recipe
 from scumble.sheet import FAINT, GAP, INK, LINE, MARGIN, PAPER, Tile, as_picture, face, fitted, scaled, shelf
-from scumble.signature import signed
 
 SHOWN = {"sky": "bands", "water": "night"}
 """Which region of the scene is painted after which painting."""
@@ -41,18 +45,25 @@ def run(folder: Path, size: int, quality: str, changes: Sequence[str] = ()) -> N
     console.say("Drawing the scene and six paintings.")
     _draw(folder, size)
     write_json(folder / "recipe.json", recipe.as_dict())
-    # read back, so that the recipe repeats the result to the bit
-    content, pictures = load(folder / "scene.png"), Request({}, folder).pictures(recipe)
-    painter = Painter()
-    console.announce(painter, content, recipe, pictures)
-    with console.Watch() as watch:
-        watch.begin()
-        painted = painter.paint(content, recipe, pictures, watch.on_step)
-    save(signed(painted.picture, recipe, painted.features, "scene.png"), folder / "result.png")
-    save(as_picture(_sheet(folder, painted.picture)), folder / "contact_sheet.png")
-    console.conclude(painted, folder / "result.png")
+    with _daemon() as client:
+        files = {name: folder / name for name in recipe.names}
+        painted, job = remote.paint(client, folder / "scene.png", recipe, files, name="scene.png")
+    save(painted, folder / "result.png")
+    save(as_picture(_sheet(folder, painted)), folder / "contact_sheet.png")
+    console.conclude_job(job, folder / "result.png")
     console.say(f"All is in {folder}, after {console.now() - began:.0f} s; look at contact_sheet.png first.")
     console.say(f"The same again: scumble paint {folder / 'scene.png'} --recipe {folder / 'recipe.json'}")
+
+
+@contextlib.contextmanager
+def _daemon() -> Iterator[Client]:
+    """A daemon; if it had to be started, it is stopped at the end."""
+    with remote.connected() as client:
+        try:
+            yield client
+        finally:
+            if client.was_started:
+                runtime.stop(home())
 
 
 def _recipe(size: int, quality: str) -> dict[str, Any]:

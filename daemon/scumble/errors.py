@@ -94,6 +94,9 @@ CATALOGUE: dict[str, Entry] = {
     "stopping": Entry("The daemon is stopping", "Start it again: `scumble start`.", 3, 503),
     # the daemon: where it is
     "no-daemon": Entry("There is no daemon", "Start it: `scumble start`.", 3, 503),
+    "cannot-listen": Entry(
+        "The address cannot be used", "Choose another with --host and --port, or leave the port out.", 3, 500
+    ),
     "daemon-running": Entry("A daemon is running already", "Use it, or stop it first: `scumble stop`.", 3, 409),
     "bad-runtime-file": Entry(
         "The runtime file cannot be trusted", "Remove it, then start the daemon again: `scumble start`.", 4, 500

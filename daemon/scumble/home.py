@@ -1,10 +1,14 @@
 """Scumble's own folder, where weights, styles, jobs and logs are kept; only its user may read what is in it."""
 
+import errno
 import os
 import secrets
 from pathlib import Path
 
 from scumble.errors import ScumbleError
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""How the system says that a disk is full."""
 
 
 def home() -> Path:
@@ -13,13 +17,19 @@ def home() -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, made if need be, open to its user alone (0700); `ScumbleError("cannot-write")` if it cannot be."""
+    """The folder, made if need be, open to its user alone (0700), as are the folders made on the way to it.
+
+    `ScumbleError("cannot-write")` or `("disk-full")` if it cannot be.
+    """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in [each for each in reversed(path.parents) if not each.exists()]:
+            missing.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
         if path.stat().st_mode & 0o077:
             path.chmod(0o700)
     except OSError as error:
-        raise ScumbleError("cannot-write", f"{path} cannot be made: {error.strerror or error}.") from error
+        code = "disk-full" if error.errno in NO_ROOM else "cannot-write"
+        raise ScumbleError(code, f"{path} cannot be made: {error.strerror or error}.") from error
     return path
 
 

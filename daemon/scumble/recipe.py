@@ -427,3 +427,19 @@ PRESETS: dict[str, dict[str, Any]] = {
     "srmist": {**_GATYS, "optimizer": "adam", "tv_weight": 1.0},
 }
 """Named recipes: three everyday qualities, style alone, content alone, masks, and published settings."""
+
+PRESET_NOTES: dict[str, str] = {
+    "draft": "a first look, in a moment",
+    "normal": "the everyday quality",
+    "fine": "larger and longer",
+    "texture": "the style alone, from noise",
+    "reconstruct": "the content alone, from noise: what the features keep of it",
+    "masked": "for regions that meet: all style layers, the shallow ones most",
+    "gatys-2015": "Gatys, Ecker & Bethge 2015, as published, from noise",
+    "gatys-2016": "Gatys, Ecker & Bethge 2016, as published, from the photo",
+    "novak-nikulin-2016": "Novak & Nikulin 2016: all layers, chained, shifted activations",
+    "linkoping": "a student project's settings: Caffe's weights, Adam, total variation",
+    "technion": "a student project's settings: weights that fall with depth",
+    "srmist": "a student project's settings: Adam, total variation",
+}
+"""What each preset is, in a few words."""

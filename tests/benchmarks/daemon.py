@@ -1,0 +1,126 @@
+"""What the daemon costs on top of the painting itself: HTTP, decoding, encoding, the way through a worker's process.
+
+    python tests/benchmarks/daemon.py [--rounds 5]
+
+Starts a daemon of its own, in a folder that is gone afterwards. Every figure is the median of the rounds. The painting
+is made as small as it can be (one iteration at 64 px), so that what remains is the daemon's own.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from scumble.client import Client
+from scumble.drawn import painting, scene
+from scumble.picture import Picture, decode, encode
+from scumble.protocol import Job
+
+SIZES = {"1 Mpx": (1200, 840), "12 Mpx": (4000, 3000)}
+LEAST = {"size": 64, "scales": 1, "iterations": [1]}
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SCUMBLE_HOME"] = folder
+        with Client.local(home=Path(folder)) as client:
+            try:
+                measure(client, rounds)
+            finally:
+                client.shutdown()
+                while (Path(folder) / "daemon.json").exists():
+                    time.sleep(0.1)
+
+
+def measure(client: Client, rounds: int) -> None:
+    """Everything, on a daemon that runs."""
+    style = Picture.from_rgb(painting("dabs", 256, 256))
+    small = Picture.from_rgb(scene(320, 224).rgb)
+    client.paint(small, [style], **LEAST)  # the worker is awake, and knows the style
+    print(f"{'':34}" + "".join(f"{name:>12}" for name in SIZES))
+    columns = [costs(client, style, size, rounds) for size in SIZES.values()]
+    for row in columns[0]:
+        print(f"{row:34}" + "".join(f"{column[row]:10.2f} s" for column in columns))
+    seconds = median(rounds, lambda: first_preview(client, small, style))
+    print(f"{'POST to first preview, 320 × 224 px':34}{seconds:10.2f} s")
+    health = sorted(timed(client.health)[0] for _ in range(200))
+    print(f"{'GET /v1/health, median and p99':34}{health[100] * 1e3:9.1f} ms{health[197] * 1e3:9.1f} ms")
+
+
+def costs(client: Client, style: Picture, size: tuple[int, int], rounds: int) -> dict[str, float]:
+    """A job's stations, for a content of that size sent as raw pixels."""
+    width, height = size
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    content = np.kron(coarse, np.ones((8, 8, 1), np.uint8)) // 2 + rng.integers(0, 64, (1, width, 3), dtype=np.uint8)
+    found: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        began = time.perf_counter()
+        job = client.submit(content, [style], **LEAST)
+        posted = time.perf_counter()
+        preview, job = follow(client, job)
+        done = time.perf_counter()
+        png, data = timed(lambda job=job: client.result_bytes(job, "image/png"))
+        npy, _ = timed(lambda job=job: client.result_bytes(job, "application/x-npy"))
+        decoding, picture = timed(lambda data=data: decode(data))
+        encoding, _ = timed(lambda picture=picture: encode(picture, "png"))
+        row = {
+            "POST to 202": posted - began,
+            "202 to first preview": preview - posted,
+            "first preview to done": done - preview,
+            "result as PNG": png,
+            "result as npy": npy,
+            "all, with the PNG": done - began + png,
+            "(decoding that PNG, by itself)": decoding,
+            "(encoding it, by itself)": encoding,
+        }
+        for name, seconds in row.items():
+            found.setdefault(name, []).append(seconds)
+        client.forget(job)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def follow(client: Client, job: Job) -> tuple[float, Job]:
+    """When the first preview was there, and the job at its end."""
+    seen: float | None = None
+    for job in client.follow(job):
+        if job.preview and seen is None:
+            seen = time.perf_counter()
+    assert job.has_result, job.problem
+    return seen or time.perf_counter(), job
+
+
+def first_preview(client: Client, content: Picture, style: Picture) -> float:
+    """Seconds from the post of an everyday job to its first preview."""
+    began = time.perf_counter()
+    job = client.submit(content, [style], quality="draft")
+    for job in client.follow(job):
+        if job.preview:
+            break
+    seconds = time.perf_counter() - began
+    client.forget(job)
+    return seconds
+
+
+def timed(action):
+    """Seconds, and what came of it."""
+    began = time.perf_counter()
+    answer = action()
+    return time.perf_counter() - began, answer
+
+
+def median(rounds: int, action) -> float:
+    """Of so many rounds."""
+    return statistics.median(action() for _ in range(rounds))
+
+
+if __name__ == "__main__":
+    main()
