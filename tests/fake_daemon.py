@@ -235,11 +235,14 @@ class FakeDaemon:
             case "POST", ["stop"]:
                 if self._now(id).state.is_final:
                     return problem("wrong-state")(asked)
-                now = self._now(id)
-                stopping = now.model_copy(update={"phase": "stopping", "seq": now.seq + 10})
                 told = {"state": State.STOPPED, "phase": "finished", "has_result": asked.said["keep"]}
-                self.jobs[id] = deque([stopping, stopping.model_copy(update={**told, "seq": now.seq + 11})])
-                return answer(stopping)
+                changes = [{"phase": "stopping"}, {"phase": "still stopping"}, told]
+                now = self._now(id)
+                self.jobs[id] = deque(
+                    now.model_copy(update={"seq": now.seq + 10 + number, **change})
+                    for number, change in enumerate(changes)
+                )
+                return answer(self._now(id))
             case "POST", ["move" | "continue"]:
                 return answer(self._now(id))
             case "DELETE", []:

@@ -35,7 +35,15 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("SCUMBLE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SCUMBLE_URL", raising=False)
     monkeypatch.delenv("SCUMBLE_TOKEN", raising=False)
+    monkeypatch.setattr(module.runtime, "start", only_find)
     return tmp_path
+
+
+def only_find(home, options=()):
+    """In place of `runtime.start`: a test that is wrong shall not leave a daemon behind."""
+    found = module.runtime.find(home)
+    assert found, "a daemon would have been started"
+    return found, False
 
 
 @pytest.fixture

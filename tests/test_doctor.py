@@ -187,6 +187,12 @@ def test_little_memory(home):
     assert line(report, "Device", "memory").mark is Mark.WARNING
 
 
+@pytest.mark.parametrize(("native", "start"), [(True, "native"), (False, "not native")])
+def test_bfloat16(home, native, start):
+    report = examined(home, child(GOOD[0], {"device": {**DEVICE, "bfloat16": native}}, *GOOD[2:]))
+    assert line(report, "Device", "bfloat16").text.startswith(start)
+
+
 # -------------------------------------------------------------------------------------------------- other sections
 
 

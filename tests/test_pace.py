@@ -4,6 +4,7 @@ import json
 import math
 import threading
 
+import numpy as np
 import pytest
 
 from scumble.service import pace
@@ -85,6 +86,33 @@ def test_a_machine_that_keeps_to_the_model_is_known_exactly(paces, monkeypatch):
         level = exact(LITE, px, factors, 7)
         wanted = 7 * level.step_s + level.extra_s + 0.5 + (10**5 - 1000) / (10**6 - 1000)
         assert paces.seconds(LITE, [(px, 7)], 10**5)[0] == pytest.approx(wanted, rel=0.01)
+
+
+def test_another_shape_than_the_built_in_is_learnt(paces):
+    factors = (0.03, 5e-6, 1e-6, 0.1, 3e-5, 4e-9)
+    levels = tuple(exact(LITE, side**2, factors, first=side == 64) for side in (64, 128, 256, 512))
+    paces.learn(JobTime(LITE, levels, 0, 0.5))
+    wanted = sum(level.iterations * level.step_s + level.extra_s for level in levels) + 0.5
+    assert paces.seconds(LITE, [(level.pixels, 10) for level in levels], 0)[0] == pytest.approx(wanted, rel=0.05)
+    level = exact(LITE, 1024**2, factors, 100, first=False)
+    assert 0.7 < paces.seconds(LITE, [(1024**2, 100)], 0)[0] / (100 * level.step_s + level.extra_s) < 1.4
+
+
+def test_a_single_level_is_enough(paces):
+    whole = job("vgg 128")
+    paces.learn(JobTime(VGG, whole.levels[-1:], whole.content_px, whole.around_s))
+    assert 1 / 1.6 < paces.seconds(*asked("vgg 384"))[0] / MEASURED["vgg 384"][4] < 1.6
+
+
+def test_factors_are_never_negative():
+    matrix, wanted = np.array([[1.0, 1], [1, 2], [1, 3]]), np.array([1, 0.5, 0])
+    assert pace._positive_least_squares(matrix, wanted) == pytest.approx([0.5, 0])
+    assert pace._positive_least_squares(matrix, -wanted) == pytest.approx([0, 0])
+
+
+def test_levels_that_nothing_is_done_at_cost_nothing(paces):
+    paces.learn(job("256"))
+    assert paces.seconds(LITE, [(4096, 0), (0, 7), (65536, 15)], 9) == paces.seconds(LITE, [(65536, 15)], 9)
 
 
 def test_recent_jobs_count_more(paces):

@@ -32,9 +32,14 @@ Check = Callable[[int, int], None]
 
 DEPTHS = ("uint8", "uint16", "float32")
 _ORIENTATION, _DESCRIPTION, _ICC = 274, 270, 34675  # tags of TIFF and EXIF
-_INFLATE_LIMIT = 1 << 26  # bytes that one compressed PNG chunk may unpack to
+_INFLATE_LIMIT = 1 << 24  # bytes that all compressed text and profiles of one PNG may unpack to
+_CHUNK_LIMIT = 1 << 19  # chunks of one PNG; what any program writes of the largest picture is less
 _EXIF_LIMIT = 65_533  # bytes in one JPEG segment
 _TILE_LIMIT = 1 << 26  # pixels of one TIFF tile, which is allocated whole even for a small picture
+_SAMPLES_LIMIT = 16  # channels of a TIFF
+_PIXEL_LIMIT = 32  # bytes of one TIFF pixel, all its channels together: four of float64
+_PNG_CHUNKS = (b"IHDR", b"iCCP", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
+_PACKERS = (1, 5, 8, 32773, 32946, 34925, 50000)  # none, LZW, deflate, PackBits, deflate again, LZMA, zstd
 
 
 class Unreadable(ValueError):  # noqa: N818 - it is a reason, put into the caller's sentence
@@ -107,43 +112,55 @@ def _read_png(data: bytes, check: Check) -> Raster:
     pixels = imagecodecs.png_decode(data)
     icc, orientation = None, 1
     text: dict[str, str] = {}
+    unpacked = _Inflation()
     for kind, body in chunks:
         with contextlib.suppress(ValueError, IndexError, zlib.error):  # a broken remark does not spoil the picture
             key, _, rest = body.partition(b"\0")
             keyword = key.decode("latin-1")
             if kind == b"iCCP":
-                icc = _inflated(rest[1:])
+                icc = unpacked.of(rest[1:])
             elif kind == b"eXIf":
                 orientation = _exif(body).get(_ORIENTATION, 1)
             elif kind == b"tEXt":
                 text[keyword] = rest.decode("latin-1")
             elif kind == b"zTXt":
-                text[keyword] = _inflated(rest[1:]).decode("latin-1")
+                text[keyword] = unpacked.of(rest[1:]).decode("latin-1")
             elif kind == b"iTXt":
                 value = rest[2:].split(b"\0", 2)[2]
-                text[keyword] = (_inflated(value) if rest[0] else value).decode("utf-8")
+                text[keyword] = (unpacked.of(value) if rest[0] else value).decode("utf-8")
     # XMP and EXIF in disguise repeat the orientation, which no longer holds.
     text = {k: v for k, v in text.items() if k != "XML:com.adobe.xmp" and not k.startswith("Raw profile type")}
     return Raster(_upright(pixels.reshape(*pixels.shape[:2], -1), orientation), icc, text)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and body of every chunk but the pixels."""
+    """Kind and body of the header, and of every chunk that says something about the colours or in words."""
     at = 8
-    while at + 12 <= len(data):
+    for _ in range(_CHUNK_LIMIT):
+        if at + 12 > len(data):
+            return
         (length,) = struct.unpack_from(">I", data, at)
         kind = data[at + 4 : at + 8]
-        if kind != b"IDAT":
+        if kind in _PNG_CHUNKS:
             yield kind, data[at + 8 : at + 8 + length]
         at += 12 + length
+    raise Unreadable("it is in more pieces than any sensible picture")
 
 
-def _inflated(data: bytes) -> bytes:
-    stream = zlib.decompressobj()
-    result = stream.decompress(data, _INFLATE_LIMIT)
-    if stream.unconsumed_tail:
-        raise ValueError("larger than any sensible profile or text")
-    return result
+class _Inflation:
+    """Unpacks what is packed in one file, up to a limit for all of it together."""
+
+    def __init__(self) -> None:
+        self._left = _INFLATE_LIMIT
+
+    def of(self, data: bytes) -> bytes:
+        """What was packed; ValueError beyond the limit."""
+        stream = zlib.decompressobj()
+        result = stream.decompress(data, self._left + 1)
+        self._left -= min(len(result), self._left)
+        if not self._left:
+            raise ValueError("larger than any sensible profiles and texts")
+        return result
 
 
 def _exif(data: bytes) -> Image.Exif:
@@ -204,8 +221,15 @@ def _read_tiff(data: bytes, check: Check) -> Raster:
             and page.dtype is not None
             and page.dtype.name in ("uint8", "uint16", "float16", "float32", "float64")
             and page.bitspersample == page.dtype.itemsize * 8
+            # A strip that is a picture of another format is unpacked in that picture's size, whatever the page says.
+            and int(page.compression) in _PACKERS
         )
-        if page.tilewidth * page.tilelength > _TILE_LIMIT or page.samplesperpixel > 16:
+        pixel = page.samplesperpixel * page.bitspersample
+        if (
+            page.tilewidth * page.tilelength > _TILE_LIMIT
+            or page.samplesperpixel > _SAMPLES_LIMIT
+            or pixel > 8 * _PIXEL_LIMIT
+        ):
             raise Unreadable("its tiles or channels are larger than any sensible picture's")
         description = _text(page.tags.valueof(_DESCRIPTION))
         icc = page.tags.valueof(_ICC)
@@ -248,7 +272,10 @@ def _read_npy(data: bytes, check: Check) -> Raster:
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, is_fortran, dtype = header(file)
+    try:
+        shape, is_fortran, dtype = header(file)
+    except (MemoryError, RecursionError):  # of the parser, over what is nested without end
+        raise Unreadable("its header is damaged") from None
     if dtype.name not in DEPTHS:
         raise Unreadable(f"its values are {dtype.name}, not {', '.join(DEPTHS[:-1])} or {DEPTHS[-1]}")
     if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):

@@ -286,7 +286,7 @@ class RuntimeFile(_Answer):
     """What the daemon writes for those who may talk to it: where it is and what to say."""
 
     url: str
-    token: str
+    token: Annotated[str, Field(repr=False)]
     pid: int
     version: str
     protocol: int

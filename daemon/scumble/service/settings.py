@@ -37,7 +37,7 @@ class Settings:
     """One daemon's set-up. Port 0 takes any free one; a device is named as torch does, or `auto`."""
 
     home: Path
-    token: str
+    token: str = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 0
     allowed_hosts: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from scumble.protocol import Device
 from scumble.service import messages as say
+from scumble.service.logs import job_context
 from scumble.service.settings import Settings
 
 log = logging.getLogger(__name__)
