@@ -9,16 +9,19 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from scumble.codecs import quantised
-from scumble.engine.painter import Painter, Step
 from scumble.errors import ScumbleError
 from scumble.options import Request, put
 from scumble.picture import Picture
 from scumble.recipe import Recipe
+
+if TYPE_CHECKING:
+    from scumble.engine.painter import Painter, Step
 
 PAPER, INK, FAINT, ALARM = "#f6f4ef", "#1f1d1a", "#7d776d", "#a33a1c"
 MARGIN, GAP, LINE = 24, 12, 20
@@ -55,12 +58,12 @@ Cell = Image.Image | ScumbleError
 
 
 def cells(
-    painter: Painter,
+    painter: "Painter",
     content: Picture,
     request: Request,
     axes: Sequence[Axis],
     on_cell: Callable[[str], None],
-    on_step: Callable[[Step], bool],
+    on_step: "Callable[[Step], bool]",
 ) -> Iterator[Cell]:
     """Paint all values of one or two axes, row by row, on one warm painter; what is refused gives its sentence.
 

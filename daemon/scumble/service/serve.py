@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from scumble import __version__, runtime
-from scumble.home import private_folder
+from scumble.home import private_folder, refuse_links
 from scumble.protocol import PROTOCOL, RuntimeFile
 from scumble.service import logs
 from scumble.service.app import create_app
@@ -47,6 +47,9 @@ def serve(
     home = private_folder(settings.home)
     with contextlib.ExitStack() as life:
         life.enter_context(hold(runtime.lock_file(home)))
+        store = settings.store
+        inside = (store / name for name in ("jobs", "pictures", "incoming", "jobs.db"))
+        refuse_links((settings.logs, store, *inside, settings.library, settings.cache))
         life.enter_context(logs.keep(settings.logs, settings.token, foreground=foreground))
         life.callback(_log.info, "Stopped")
         try:
@@ -85,11 +88,19 @@ def _run(
     )
     life.callback(runtime.remove, settings.home, jobs.instance)
     runtime.write(settings.home, file)
+    threading.Thread(target=_prepare, args=(library, jobs), name="styles", daemon=True).start()
     _log.info("Scumble %s listens at %s, process %d", __version__, server.url, os.getpid())
     if on_ready is not None:
         on_ready(file)
     server.run(close)
     _log.info("Stopping")
+
+
+def _prepare(library: Library, jobs: Jobs) -> None:
+    """Draw the bundled styles, when nothing else wants to be done."""
+    if sys.platform == "linux":  # where niceness is a thread's own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    library.prepare(lambda: jobs.closing)
 
 
 def _address(host: str) -> str:

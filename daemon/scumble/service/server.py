@@ -84,7 +84,6 @@ class Server:
         self._server.channel_class = Channel
         self._lock = threading.RLock()  # a signal may come while its thread is in `stop` already
         self._is_stopping = False
-        self._is_over = False
 
     def run(self, on_stop: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`. Then nobody new is let in, `on_stop` is called, in a thread, to wake those who wait, and
@@ -103,8 +102,7 @@ class Server:
         """Let `run` return soon; from any thread, or a signal handler."""
         self._is_stopping = True
         with self._lock:
-            if not self._is_over:
-                self._server.pull_trigger()
+            self._server.pull_trigger()
 
     def _turn(self, timeout_s: float = 1.0) -> None:
         wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)
@@ -120,14 +118,13 @@ class Server:
         return busy
 
     def _end(self) -> None:
-        with self._lock:
-            self._is_over = True
         for channel in list(self._server.active_channels.values()):
             channel.handle_close()
         self._server.task_dispatcher.shutdown(timeout=1)
-        # a thread that is left would write into whatever file comes to have the trigger's number
-        self._server.pull_trigger = lambda: None
-        self._server.trigger.close()
+        with self._lock:
+            # a thread that is left would write into whatever file comes to have the trigger's number
+            self._server.pull_trigger = lambda: None
+            self._server.trigger.close()
 
 
 # ------------------------------------------------------------------------------------------------------------- requests
