@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
@@ -28,6 +29,8 @@ from scumble.service.server import Server
 from scumble.service.settings import Settings
 
 _log = logging.getLogger(__name__)
+
+_SETTLED_S = 60.0
 
 
 def serve(
@@ -97,7 +100,12 @@ def _run(
 
 
 def _prepare(library: Library, jobs: Jobs) -> None:
-    """Draw the bundled styles, when nothing else wants to be done."""
+    """Draw the bundled styles, after a while, when nothing else wants to be done."""
+    until = time.monotonic() + _SETTLED_S
+    while time.monotonic() < until:  # the first job is not to wait for them
+        if jobs.closing:
+            return
+        time.sleep(0.5)
     if sys.platform == "linux":  # where niceness is a thread's own
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     library.prepare(lambda: jobs.closing)
