@@ -1,27 +1,27 @@
 """Files that claim, or would unpack to, far more than they hold; and some that are traps. All are small themselves."""
 
 import io
+import lzma
 import pickle
 import struct
 import zlib
 from pathlib import Path
 
-import numpy as np
-import tifffile
 from PIL import Image
 
 GIGA = 10**9
 
 
 def zeros(count):
-    """So many zero bytes, deflated, without holding them."""
-    packer = zlib.compressobj(9)
-    block = bytes(2**20)
-    packed = b"".join(packer.compress(block) for _ in range(count // len(block)))
-    return packed + packer.compress(bytes(count % len(block))) + packer.flush()
+    """So many zero bytes, deflated, without holding them: one packed block again and again."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    rest = zlib.compressobj(9, zlib.DEFLATED, -15)
+    end = rest.compress(bytes(count % 2**20)) + rest.flush()
+    return b"\x78\xda" + block * (count // 2**20) + end + struct.pack(">I", count % 65_521 << 16 | 1)
 
 
-# -------------------------------------------------------------------------------------------------------------- PNG
+# ------------------------------------------------------------------------------------------------------------------ PNG
 
 
 def chunk(kind, body):
@@ -41,7 +41,7 @@ def png_of_many_chunks(count):
     return png(8, 8, chunk(b"teSt", b"") * count)
 
 
-# -------------------------------------------------------------------------------------------------------------- npy
+# ------------------------------------------------------------------------------------------------------------------ npy
 
 
 def npy(header, data=b"", version=(1, 0)):
@@ -70,7 +70,7 @@ def npy_with_pickle(path):
     return npy_of((1, 1), "'|O'", pickle.dumps([[_Trap(Path(path))]]))
 
 
-# ------------------------------------------------------------------------------------------------------------- TIFF
+# ----------------------------------------------------------------------------------------------------------------- TIFF
 
 
 def tiff(width, height, data=b"", *, compression=1, samples=1, bits=8, form=1, photometric=1, next_page=0, tile=None):
@@ -111,13 +111,18 @@ def tiff_with(packed, compression, width=64, height=64):
     return tiff(width, height, packed, compression=compression)
 
 
-# ------------------------------------------------------------------------------------------------------------- WebP
+# ----------------------------------------------------------------------------------------------------------------- WebP
 
 
-def webp(*chunks):
+def webp(*pieces):
     """A WebP file of these chunks."""
-    body = b"WEBP" + b"".join(kind + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for kind, data in chunks)
+    body = b"WEBP" + b"".join(map(_piece, pieces))
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _piece(piece):
+    kind, data = piece
+    return kind + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
 
 
 def canvas(width, height, flags=0):
@@ -136,13 +141,12 @@ def pixels_of_webp(width=8, height=8):
 
 def animated(width, height):
     """A WebP animation with that canvas and one small frame."""
-    kind, data = pixels_of_webp()
     frame = struct.pack("<I", 0)[:3] * 2 + struct.pack("<I", 7)[:3] * 2 + struct.pack("<I", 100)[:3] + b"\0"
-    frame += kind + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+    frame += _piece(pixels_of_webp())
     return webp(canvas(width, height, 2), (b"ANIM", bytes(6)), (b"ANMF", frame))
 
 
-# ------------------------------------------------------------------------------------------------------------- JPEG
+# ----------------------------------------------------------------------------------------------------------------- JPEG
 
 
 def jpeg(width, height):
@@ -162,13 +166,4 @@ def deflated_tiff(unpacked):
 
 def lzma_tiff(unpacked):
     """The same with LZMA."""
-    import lzma
-
-    return tiff(64, 64, lzma.compress(bytes(unpacked)), compression=34925)
-
-
-def real_tiff(**how):
-    """A sound TIFF, to see that the ones above are refused for what is wrong with them."""
-    file = io.BytesIO()
-    tifffile.imwrite(file, np.zeros((64, 64), np.uint8), **how)
-    return file.getvalue()
+    return tiff(64, 64, lzma.compress(bytes(unpacked), preset=0), compression=34925)

@@ -20,12 +20,15 @@ import numpy as np
 import psutil
 import pytest
 
-from scumble import runtime
+from scumble import __version__, runtime
 from scumble.client import Client
+from scumble.home import private_folder, write_private
 from scumble.picture import Picture, encode
+from scumble.service.library import BUNDLED
 
 QUICK = {"size": 64, "scales": 1, "iterations": [2]}
 """Fields of a recipe for a job that takes less than a second."""
+_INHERITED = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT", "VIRTUAL_ENV", "OMP_WAIT_POLICY")
 PATIENCE_S = 120.0
 """How long anything may take on a busy machine."""
 
@@ -64,8 +67,7 @@ class Daemon:
         self.temporary = self.folder / "tmp"
         self.options = [str(option) for option in options]
         self.umask = umask
-        kept = ("PATH", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV", "OMP_WAIT_POLICY", "OMP_NUM_THREADS")
-        self.environment = {name: os.environ[name] for name in kept if name in os.environ} | {
+        self.environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | {
             "SCUMBLE_HOME": str(self.home),
             "HOME": str(self.folder),
             "TMPDIR": str(self.temporary),
@@ -255,10 +257,19 @@ class Daemon:
         return answer.body
 
 
+def drawn(home):
+    """Let a daemon find its bundled styles, as small pictures: it would draw them after a minute, for half a minute."""
+    for style in BUNDLED:
+        folder = private_folder(home / "styles" / f".bundled-{__version__}" / style)
+        write_private(folder / "picture.png", STYLE)
+
+
 @contextlib.contextmanager
-def running(folder, *options, **more):
-    """A daemon for the block."""
+def running(folder, *options, draws=False, **more):
+    """A daemon for the block; unless it `draws` them itself its bundled styles are small."""
     daemon = Daemon(folder, *options, **more)
+    if not draws:
+        drawn(daemon.home)
     try:
         yield daemon.start()
     finally:

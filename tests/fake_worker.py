@@ -69,7 +69,7 @@ class FakeWorker:
                 self.stops[message.job] = message.keep
             elif isinstance(message, say.Ask):
                 self.answer(message)
-            elif self.mood != "deaf":
+            else:
                 self.leaving = True
                 self.jobs.put(None)
         os._exit(0)
@@ -104,7 +104,8 @@ class FakeWorker:
             return
         if self.mood == "crash":
             os._exit(5)
-        threading.Thread(target=self.hear, daemon=True).start()
+        if self.mood != "deaf":
+            threading.Thread(target=self.hear, daemon=True).start()
         if self.mood == "silent":
             self.jobs.get()
             return
@@ -219,6 +220,7 @@ class FakeWorker:
         if seed == NO_ROOM and not (self.home / "room").exists():
             raise ScumbleError("disk-full", "The disk is full.")
         if seed == BABBLE:
+            print("babble", file=sys.stderr, flush=True)
             for line in (b"hello\n", b"{}\n", b'{"say": "paint"}\n', b"\xff\xfe\x00\n", b"\n"):
                 self.say(line)
         if seed == DEAF:

@@ -6,15 +6,17 @@ the product knows of it: a `sitecustomize` module on the processes' PYTHONPATH d
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 
 from daemons import Daemon
 
-EVALUATE, PAINTER, SIGNED = "evaluate", "painter", "signed"
-"""Before an iteration is computed, after a worker has made its painter, and when a result is about to be saved."""
+EVALUATE, PAINTER, DECODE, SIGNED, WRITE = "evaluate", "painter", "decode", "signed", "write"
+"""Before an iteration is computed, after a worker has made its painter, before a picture is decoded (in any process),
+before a finished picture is encoded, and before a small file is written (in any process)."""
 
-_MODULE = '''
+_MODULE = """
 import importlib.util
 import json
 import sys
@@ -35,20 +37,20 @@ def shifted():
 time.time = shifted
 
 
-def act(place):
+def act(place, *args):
     path = HERE / f"{place}.py"
     try:
         source = path.read_text()
     except FileNotFoundError:
         return
-    exec(compile(source, str(path), "exec"), {"HERE": HERE, "PATH": path})
+    exec(compile(source, str(path), "exec"), {"HERE": HERE, "PATH": path, "ARGS": args})
 
 
 def before(owner, name, place):
     whole = getattr(owner, name)
 
     def led(*args, **named):
-        act(place)
+        act(place, *args)
         return whole(*args, **named)
 
     setattr(owner, name, led)
@@ -77,6 +79,8 @@ CHANGES = {
     "scumble.engine.objective": lambda module: before(module.Objective, "evaluate", "evaluate"),
     "scumble.engine.painter": painter,
     "scumble.signature": lambda module: before(module, "signed", "signed"),
+    "scumble.picture": lambda module: before(module, "decode", "decode"),
+    "scumble.home": lambda module: before(module, "write_private", "write"),
     "scumble.service.records": records,
 }
 try:
@@ -108,7 +112,7 @@ class Finder:
 
 
 sys.meta_path.insert(0, Finder())
-'''
+"""
 
 
 class Sabotaged(Daemon):
@@ -121,7 +125,8 @@ class Sabotaged(Daemon):
         (self.tricks / "sitecustomize.py").write_text(_MODULE)
         if constants:
             (self.tricks / "constants.json").write_text(json.dumps(constants))
-        self.environment["PYTHONPATH"] = str(self.tricks)
+        also = self.environment.get("PYTHONPATH")
+        self.environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(self.tricks), also]))
         self.environment |= env or {}
 
     def do(self, place, source, *, once=False):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scumble.engine import job as module
-from scumble.engine.box import bounds
+from scumble.engine.box import Box, bounds
 from scumble.engine.job import bind, check
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
@@ -108,6 +108,32 @@ def test_check_refuses_exactly_what_cannot_be_used(case):
         mix = [job.mix] if job.regions else []
         unusable = not all(each.any() for each in [*visible, *masks, *parts, *painted, *seen, *mix])
     assert refused == unusable
+
+
+LEFT, RIGHT = (Picture(np.array(row, np.uint8).reshape(1, 4, 1)) for row in ([9, 9, 0, 0], [0, 0, 0, 9]))
+
+
+def halves(left_weight, right_weight, **fields):
+    """A recipe for a picture of four pixels, the third of which nobody paints."""
+    weights = {"left": left_weight, "right": right_weight}
+    regions = [{"name": name, "mask": name} for name in weights]
+    styles = [{"picture": "left", "region": name, "weight": weight} for name, weight in weights.items()]
+    return LEFT, Recipe.parse({"styles": styles, "regions": regions, **fields}), {"left": LEFT, "right": RIGHT}
+
+
+@pytest.mark.parametrize(("weights", "box"), [((1, 1), (0, 4)), ((1, 0), (0, 2)), ((0, 1), (3, 1)), ((0, 0), None)])
+def test_a_region_whose_styles_have_no_weight_is_not_painted(weights, box):
+    case = halves(*weights)
+    assert check(*case) == bounds(bind(*case).mix) == (box and Box(box[0], 0, box[1], 1))
+    assert [region.name for region in bind(*case).regions] == [
+        name for name, weight in zip(("left", "right"), weights, strict=True) if weight
+    ]
+
+
+def test_a_region_beside_the_selection_is_refused():
+    for ask in (check, bind):
+        with pytest.raises(ScumbleError, match="Region 'right' and the selection"):
+            ask(*halves(1, 1, selection="left"))
 
 
 def test_check_needs_no_torch():

@@ -367,7 +367,7 @@ def one(text, hint=""):
     [
         ("/home/vera/.scumble and /home/verandah", "~/.scumble and /home/verandah"),
         ("/home/vera", "~"),
-        ("Vera on atelier.local, not veranda", "USER on HOST, not veranda"),
+        ("Vera on atelier.local, not veranda or primavera", "USER on HOST, not veranda or primavera"),
         ("Atelier: up", "HOST: up"),
         ("5dJx0sYb3Qk9ZpLmN2vR7tWc", "[hidden]"),
         ("0123456789abcdef0123456789abcdef", "[hidden]"),
@@ -390,6 +390,8 @@ def test_who_has_no_name_is_redacted_too(home, monkeypatch):
     monkeypatch.setattr(doctor.getpass, "getuser", fail)
     monkeypatch.setattr(doctor.os.path, "expanduser", lambda path: path)
     assert doctor.redacted(one("a ~ b"), home) == one("a ~ b")
+    monkeypatch.setattr(doctor.os.path, "expanduser", lambda _: "/")
+    assert doctor.redacted(one("/ and /tmp"), home) == one("/ and /tmp")
 
 
 # --------------------------------------------------------------------------------------------------------- showing

@@ -11,6 +11,7 @@ from scumble.service import pace
 from scumble.service.pace import JobTime, LevelTime, Paces, Stopwatch
 
 LITE, GRAM, VGG = "cpu X|vgg19-lite|neighbours|adam", "cpu X|vgg19-lite|gram|adam", "cpu X|vgg19|gram|adam"
+TWO = f"{LITE}|2 styles"
 
 MEASURED = {
     # kind, levels as (pixels, iterations, step, extra), content, around, the whole: two cores, other work beside it
@@ -18,6 +19,8 @@ MEASURED = {
     "384": (LITE, [(9216, 40, 0.0544, 0.731), (36864, 25, 0.144, 3.49), (147456, 15, 0.324, 3.36)], 147456, 0.14, 18.4),
     "512": (LITE, [(16384, 40, 0.0819, 1.09), (65536, 25, 0.251, 13.6), (262144, 15, 0.566, 10.9)], 262144, 0.16, 43.8),
     "512 fine": (LITE, [(16384, 80, 0.0778, 0.93), (65536, 50, 0.24, 6.6), (262144, 30, 0.543, 11)], 262144, 0.2, 53.2),
+    "two, 256": (TWO, [(3072, 40, 0.04, 0.689), (12288, 25, 0.0752, 1.12), (49152, 15, 0.19, 4.01)], 49152, 0.1, 12.2),
+    "two, 640": (TWO, [(17920, 40, 0.0914, 1.58), (71680, 25, 0.18, 1.96), (286720, 15, 0.616, 8.8)], 286720, 0.2, 30),
     "gram 256": (GRAM, [(4096, 40, 0.0344, 0.22), (16384, 25, 0.0569, 0.14), (65536, 15, 0.154, 0.23)], 65536, 0, 5.8),
     "gram 512": (GRAM, [(16384, 40, 0.053, 0.242), (65536, 25, 0.145, 0.1), (262144, 15, 0.418, 0.8)], 262144, 0, 13.3),
     "vgg 128": (VGG, [(4096, 3, 0.0675, 0.911), (16384, 3, 0.181, 0.232)], 16384, 0.024, 1.91),
@@ -91,9 +94,10 @@ def test_a_machine_that_keeps_to_the_model_is_known_exactly(paces, monkeypatch):
 def test_another_shape_than_the_built_in_is_learnt(paces):
     factors = (0.03, 5e-6, 1e-6, 0.1, 3e-5, 4e-9)
     levels = tuple(exact(LITE, side**2, factors, first=side == 64) for side in (64, 128, 256, 512))
-    paces.learn(JobTime(LITE, levels, 0, 0.5))
+    for _ in range(6):
+        paces.learn(JobTime(LITE, levels, 0, 0.5))
     wanted = sum(level.iterations * level.step_s + level.extra_s for level in levels) + 0.5
-    assert paces.seconds(LITE, [(level.pixels, 10) for level in levels], 0)[0] == pytest.approx(wanted, rel=0.05)
+    assert paces.seconds(LITE, [(level.pixels, 10) for level in levels], 0)[0] == pytest.approx(wanted, rel=0.1)
     level = exact(LITE, 1024**2, factors, 100, first=False)
     assert 0.7 < paces.seconds(LITE, [(1024**2, 100)], 0)[0] / (100 * level.step_s + level.extra_s) < 1.4
 
@@ -185,7 +189,7 @@ def test_a_gpu_is_thought_to_be_faster(paces):
         b"[]",
         b"{}",
         b"null",
-        b'{"version": 9, "kinds": {"k": []}}',
+        b'{"version": 9, "kinds": {"k": [[[[100, 2, 3, 4]], 5, 6]]}}',
         b'{"version": 1, "kinds": []}',
         b'{"version": 1, "kinds": {"k": 7}}',
         b'{"version": 1, "kinds": {"k": [[[[1, 2, 3]], 5, 6], [], null, "x", [[["a", 1, 1, 1]], 1, 1]]}}',

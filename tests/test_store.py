@@ -11,6 +11,7 @@ import sys
 import threading
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -481,7 +482,7 @@ def test_a_folder_that_cannot_be_written_gives_a_sentence(tmp_path):
             fill(store, 2)
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         for folder in (disk / "store", disk / "new"):
-            with pytest.raises(ScumbleError, match="Read-only|read-only|readonly") as caught:
+            with pytest.raises(ScumbleError, match=r"[Rr]ead-?only") as caught:
                 Store(folder, Limits())
             assert caught.value.code == "cannot-write"
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
@@ -546,7 +547,7 @@ def test_what_is_told_is_on_the_disk_before(tmp_path, monkeypatch):
     whole = os.fsync
 
     def noted(handle):
-        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
         whole(handle)
 
     with opened(tmp_path) as store:

@@ -304,7 +304,8 @@ _READERS: tuple[tuple[bytes, Callable[[bytes, Check], Raster]], ...] = (
 def write_png(pixels: Pixels, icc: bytes | None, text: Mapping[str, str]) -> bytes:
     """8 or 16 bits, all kinds of channels; float32 becomes 16 bits."""
     pixels = at_depth(pixels, "uint8" if pixels.dtype == "uint8" else "uint16")
-    data = bytes(imagecodecs.png_encode(pixels, level=2))  # level 6 takes two to four times as long for a tenth less
+    # one channel has no axis of its own there; level 6 takes two to four times as long for a tenth less
+    data = bytes(imagecodecs.png_encode(pixels if pixels.shape[2] > 1 else pixels[..., 0], level=2))
     chunks = [(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
     chunks += [_png_text(key, value) for key, value in text.items()]
     return _with_chunks(data, chunks)

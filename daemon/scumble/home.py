@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from scumble.errors import ScumbleError
@@ -31,6 +32,14 @@ def private_folder(path: Path) -> Path:
         code = "disk-full" if error.errno in NO_ROOM else "cannot-write"
         raise ScumbleError(code, f"{path} cannot be made: {error.strerror or error}.") from error
     return path
+
+
+def refuse_links(paths: Iterable[Path]) -> None:
+    """`ScumbleError("cannot-write")` if one of these is a link: what lies behind it may not be Scumble's to change."""
+    for path in paths:
+        if path.is_symlink():
+            hint = "Remove it; SCUMBLE_HOME moves the whole folder to another place."
+            raise ScumbleError("cannot-write", f"{path} is a symbolic link, which is not followed.", hint)
 
 
 def write_private(path: Path, data: bytes, *, durable: bool = True) -> None:

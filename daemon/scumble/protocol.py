@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 PROTOCOL = 1
 """The version of the API; a client and a daemon that differ in it do not talk."""
@@ -262,8 +263,8 @@ Tags = Annotated[
 class StyleChange(_Question):
     """What to change about a style of the library; what is left out stays."""
 
-    name: Name | None = None
-    tags: Tags | None = None
+    name: Name | SkipJsonSchema[None] = None
+    tags: Tags | SkipJsonSchema[None] = None
     crop: Rectangle | None = None
     """The part of the picture to use; null: all of it."""
 

@@ -186,7 +186,7 @@ class Crew:
         log.warning("job %s: %s: %s", live.id, why.code, why.detail)
 
     def _ready(self, worker: Worker, word: say.Ready) -> None:
-        worker.ready, worker.failures, worker.free_since = word, 0, time.monotonic()
+        worker.ready, worker.broken, worker.failures, worker.free_since = word, None, 0, time.monotonic()
         log.info("The worker for %s (%s) is ready.", word.device, word.description)
         if worker.device == "auto":
             worker.device = word.device
@@ -265,14 +265,17 @@ class Crew:
         with self._ledger.lock:
 
             def awake() -> Worker | None:
-                found = next((each for each in self._workers if each.ready and not each.is_leaving), None)
-                if found is None and not self._is_closing:
-                    first.wake()  # also when it was still on its way home a moment ago
-                return found
+                return next((each for each in self._workers if each.ready and not each.is_leaving), None)
+
+            def is_decided() -> bool:
+                if self._is_closing or first.failures != failures or awake() is not None:
+                    return True
+                first.wake()  # also when it was still on its way home a moment ago
+                return False
 
             first = self._workers[0]
             failures = first.failures
-            self._changed.wait_for(lambda: first.failures != failures or self._is_closing or awake(), _ANSWER_S)
+            self._changed.wait_for(is_decided, _ANSWER_S)
             if (worker := awake()) is not None:
                 return worker
             if self._is_closing:

@@ -62,7 +62,10 @@ class Housekeeping:
                     self._crew.stop(live, keep=False)
 
     def let_old_go(self) -> None:
-        """Keep the store within its limits: results that were fetched go first, the oldest of them first."""
+        """Keep the store within its limits: results that were fetched go first, the oldest of them first.
+
+        Where the disk is tight, by whomever it was filled, those that somebody may still come for stay.
+        """
         limits = self._settings.limits
         with self._ledger.lock:
             ended = [live for live in self._ledger if live.state.is_final]
@@ -70,7 +73,7 @@ class Housekeeping:
         kept = [live for live in ended if live.record.is_kept]
         kept.sort(key=lambda live: (_matters(live), live.record.number))
         gone = 0
-        while gone < len(kept) and self._is_too_much(kept[gone:]):
+        while gone < len(kept) and (self._is_too_much(kept[gone:]) or (not _matters(kept[gone]) and self._is_tight())):
             self._ledger.let_go(kept[gone])
             log.info("job %s: its result was let go to make room", kept[gone].id)
             gone += 1
@@ -90,7 +93,7 @@ class Housekeeping:
     def _is_too_much(self, kept: Sequence[Live]) -> bool:
         limits = self._settings.limits
         results = sum(live.record.result is not None for live in kept)
-        return results > limits.results or self._bytes(kept) > limits.results_bytes or self._is_tight()
+        return results > limits.results or self._bytes(kept) > limits.results_bytes
 
     def _is_tight(self) -> bool:
         try:

@@ -44,6 +44,7 @@ def _schema(kind: Any) -> dict[str, Any]:
     return TypeAdapter(kind).json_schema()
 
 
+_WORDS = {**TEXT, "pattern": r"^[^\x00-\x1f\x7f,]{0,40}(,[^\x00-\x1f\x7f,]{0,40}){0,31}$"}
 ORDER = Form(
     (
         Part(RECIPE, "What to paint; without it the default recipe.", model=Recipe),
@@ -60,7 +61,7 @@ NEW_STYLE = Form(
     (
         Part(PICTURE, "The picture to keep.", is_required=True),
         Part("name", "What people call it.", _schema(Name), is_required=True),
-        Part("tags", "Words to find it by, separated by commas or in several parts.", TEXT, is_repeatable=True),
+        Part("tags", "Words to find it by, separated by commas or in several parts.", _WORDS, is_repeatable=True),
         Part("crop", "The part of the picture to use; without it all of it.", model=Rectangle),
     )
 )

@@ -79,7 +79,8 @@ class Ready(_Message):
     device: str
     description: str
     devices: list[str]
-    features: str
+    features: str | None
+    """Which `auto` means; none: those cannot be used."""
 
 
 class Broken(_Message):

@@ -48,6 +48,7 @@ _PART = "result.part"
 _PREVIEW_S, _CHECKPOINT_S, _PROGRESS_S = 1.0, 10.0, 0.1
 _SHARE = 60  # previews and checkpoints each take at most a sixtieth of the time
 _NICENESS = 5
+_SEND_AGAIN = "Post the job again, with its pictures."
 now = time.monotonic
 
 
@@ -330,9 +331,12 @@ def _in_a_line(error: Exception) -> str:
 
 def _load(name: str, source: say.Source) -> Picture:
     try:
-        picture = decode(source.path.read_bytes(), name=name)
+        data = source.path.read_bytes()
     except OSError as error:
         raise ScumbleError("missing-file", f"The picture {name!r} of this job is gone: {error.strerror}.") from error
+    if hashlib.sha256(data).hexdigest() != source.path.name:  # raw pixels would be painted as they are
+        raise ScumbleError("bad-picture", f"The picture {name!r} of this job was damaged on the disk.", _SEND_AGAIN)
+    picture = decode(data, name=name)
     if source.crop is None:
         return picture
     crop = source.crop
@@ -388,10 +392,14 @@ def main(device: str, cache: Path, cache_bytes: int) -> None:
 
     try:
         painter = Painter(device, cache=cache, cache_bytes=cache_bytes)
-        features = painter.features(Recipe()).name
     except ScumbleError as error:
         send(say.Broken(problem=problem(error)))
         return
+    features = None
+    try:
+        features = painter.features(Recipe()).name
+    except ScumbleError as error:  # jobs that ask for others can be painted all the same
+        print(f"{error.code}: {error.detail}", file=sys.stderr)
     worker = Worker(painter, send)
 
     def listen() -> None:

@@ -75,7 +75,7 @@ class Worker:
         settings = self._settings
         command = [*self._command, "--device", self.device]
         command += ["--cache", str(settings.cache), "--cache-bytes", str(settings.limits.cache_bytes)]
-        self.ready = self.broken = self.memory = None
+        self.ready = self.memory = None
         self.is_leaving = False
         pipe = subprocess.PIPE
         try:
@@ -85,6 +85,7 @@ class Worker:
             )
         except OSError as error:
             log.error("The worker for %s cannot be started: %s", self.device, error)  # noqa: TRY400
+            self.broken = None
             threading.Thread(target=self._hear, args=(_NOT_STARTED,), daemon=True).start()
             return
         log.info("A worker for %s starts, process %d.", self.device, process.pid)
@@ -166,8 +167,9 @@ class Worker:
                 ear.write(line)
                 ear.flush()
 
-    @staticmethod
-    def _note(errors: IO[bytes]) -> None:
+    def _note(self, errors: IO[bytes]) -> None:
         with errors:
             for line in errors:
-                log.info("worker: %s", line.decode(errors="replace").rstrip())
+                job = self.job
+                with contextlib.nullcontext() if job is None else job_context(job):
+                    log.info("worker: %s", line.decode(errors="replace").rstrip())
