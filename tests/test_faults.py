@@ -6,6 +6,7 @@ All with real daemons and real workers. `test_kills` has the power cuts, `test_l
 import contextlib
 import hashlib
 import http.client
+import inspect
 import json
 import os
 import random
@@ -83,6 +84,11 @@ def gone(process):
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.status() == psutil.STATUS_ZOMBIE
     return True
+
+
+def states(daemon):
+    """All jobs' states, without asking after any of them."""
+    return {job["id"]: job["state"] for job in daemon.ask("GET", "/v1/jobs").json["jobs"]}
 
 
 def until(what, seconds=PATIENCE_S):
@@ -185,6 +191,22 @@ def test_a_worker_that_hangs_does_not_hold_up_the_end(tmp_path):
 DISK_MB = 160
 
 
+def fill(place, leaving):
+    """Leave no more than so many bytes free on the disk at that place, though others write at the same time."""
+    with (place / "ballast").open("ab") as file:
+        for _ in range(1000):
+            state = os.statvfs(place)
+            wanted = state.f_bavail * state.f_frsize - leaving
+            if wanted <= 0:
+                return
+            try:
+                os.posix_fallocate(file.fileno(), file.tell(), wanted)
+            except OSError:
+                continue
+            file.seek(0, 2)
+    raise AssertionError("there is always some room")
+
+
 class Disk:
     """A small disk; a ballast takes its room."""
 
@@ -198,10 +220,16 @@ class Disk:
         state = os.statvfs(self.place)
         return state.f_bavail * state.f_frsize
 
+    def fill(self, leaving=0):
+        """Leave no more than so many bytes free."""
+        fill(self.place, leaving)
+
     def fill_when(self, condition):
         """Source for a place: once that is true, there is no room from this very moment on."""
         return (
+            f"{inspect.getsource(fill)}"
             "import os, sys\n"
+            "from pathlib import Path\n"
             "is_worker = sys.argv[0].endswith('worker.py')\n"
             "def count():\n"
             "    with (HERE / 'count').open('ab') as file:\n"
@@ -209,17 +237,8 @@ class Disk:
             "        return file.tell()\n"
             f"if {condition}:\n"
             "    PATH.unlink()\n"
-            f"    state = os.statvfs({str(self.place)!r})\n"
-            f"    with open({str(self.ballast)!r}, 'ab') as file:\n"
-            "        os.posix_fallocate(file.fileno(), file.tell(), state.f_bavail * state.f_frsize)\n"
+            f"    fill(Path({str(self.place)!r}), 0)\n"
         )
-
-    def fill(self, leaving=0):
-        """Leave no more than so many bytes free."""
-        with self.ballast.open("ab") as file:
-            if (wanted := self.free - leaving) > 0:
-                os.posix_fallocate(file.fileno(), file.tell(), wanted)
-        assert self.free <= leaving + 2**14
 
     def empty(self):
         """Take the ballast away."""
@@ -281,7 +300,7 @@ def post(daemon, given):
 @pytest.mark.parametrize("leaving", [0, 2**20, 60 * 2**20])
 def test_a_full_disk_takes_no_jobs(on_small_disk, disk, leaving):
     daemon = on_small_disk
-    jobs = daemon.ask("GET", "/v1/jobs").json["jobs"]
+    jobs = states(daemon)
     disk.fill(leaving)
     for given in (CONTENT, encode(Picture(pixels(800, 600)), "png")):
         answer = post(daemon, given)
@@ -290,7 +309,7 @@ def test_a_full_disk_takes_no_jobs(on_small_disk, disk, leaving):
     assert len(given) > 2**19  # such a body goes through a file
     style = daemon.post(("picture", CONTENT, "a"), ("name", "In want of room"), path="/v1/styles")
     assert (style.status, style.code) == (507, "disk-full") if leaving == 0 else style.status == 201
-    assert daemon.ask("GET", "/v1/jobs").json["jobs"] == jobs
+    assert states(daemon) == jobs
     assert not list((daemon.home / "store" / "incoming").iterdir())
     disk.empty()
     paints(daemon)
@@ -367,10 +386,9 @@ def test_the_database_and_the_log_go_on_when_there_is_room_again(on_small_disk, 
     daemon.kill()
     daemon.behave()
     daemon.start()
-    assert {job["id"]: job["state"] for job in daemon.ask("GET", "/v1/jobs").json["jobs"]} == {
-        kept: "stopped",
-        stopped: "stopped",
-    }
+    found = states(daemon)
+    assert (found[kept], found[stopped]) == ("stopped", "stopped")
+    assert gone not in found
     answer = daemon.ask("GET", f"/v1/jobs/{kept}/result")
     assert answer.status == 200
     assert is_of(1, answer.body)
@@ -604,11 +622,6 @@ def test_leases_and_waits_do_not_depend_on_the_clock(timed, days):
     assert daemon.job(watched)["state"] == "running"
     until(lambda: states(daemon)[watched] == "stopped")
     assert daemon.job(watched)["warnings"] == ["Nobody asked after it for 5 s, so it was stopped."]
-
-
-def states(daemon):
-    """All jobs' states, without asking after any of them."""
-    return {job["id"]: job["state"] for job in daemon.ask("GET", "/v1/jobs").json["jobs"]}
 
 
 def test_jobs_keep_their_order_though_the_clock_jumps(timed):

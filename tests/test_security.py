@@ -264,7 +264,7 @@ DAMAGED = {
     "tiff of 4 channels of float64": lambda: bombs.tiff(17_000, 17_000, b"x", samples=4, bits=64, form=3),
     "tiff of 60,000 channels": lambda: bombs.tiff(1000, 1000, b"x" * 500_000, samples=200),
     "tiff that unpacks to 2 GB": lambda: bombs.deflated_tiff(2 * bombs.GIGA),
-    "tiff with a giant tile": lambda: bombs.tiff(64, 64, bombs.zeros(100), compression=8, tile=60_000),
+    "tiff with a giant tile": lambda: bombs.tiff(64, 64, bombs.zeros(20_000**2), compression=8, tile=20_000),
     "tiff of a giant jpeg": lambda: bombs.tiff_with(bombs.jpeg(65_500, 65_500), 7),
     "tiff of a giant png": lambda: bombs.tiff_with(bombs.png(16_000, 16_000), 34_933),
     "webp whose parts disagree": lambda: bombs.webp(bombs.canvas(8, 8), bombs.pixels_of_webp(2000, 2000)),
@@ -384,6 +384,9 @@ def test_a_field_of_five_megabytes(daemon):
         for name in ("recipe", "lease_s", "content", "x" * 100):
             answer = daemon.post((name, "x" * 5_000_000))
             assert (answer.status, answer.code) == (413, "request-too-large")
+        # one that would be large in memory too, if it were kept until its end
+        answer = daemon.post(("recipe", bytes(100 * MB)))
+        assert (answer.status, answer.code) == (413, "request-too-large")
         recipe = json.dumps({"styles": [], "x": "y" * 5_000_000})
         answer = daemon.post(("recipe", recipe, "recipe.json"), ("content", CONTENT, "a"))
         assert (answer.status, answer.code) == (413, "request-too-large")

@@ -36,7 +36,6 @@ _INFLATE_LIMIT = 1 << 24  # bytes that all compressed text and profiles of one P
 _CHUNK_LIMIT = 1 << 19  # chunks of one PNG; what any program writes of the largest picture is less
 _EXIF_LIMIT = 65_533  # bytes in one JPEG segment
 _TILE_LIMIT = 1 << 26  # pixels of one TIFF tile, which is allocated whole even for a small picture
-_SAMPLES_LIMIT = 16  # channels of a TIFF
 _PIXEL_LIMIT = 32  # bytes of one TIFF pixel, all its channels together: four of float64
 _PNG_CHUNKS = (b"IHDR", b"iCCP", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _PACKERS = (1, 5, 8, 32773, 32946, 34925, 50000)  # none, LZW, deflate, PackBits, deflate again, LZMA, zstd
@@ -224,12 +223,8 @@ def _read_tiff(data: bytes, check: Check) -> Raster:
             # A strip that is a picture of another format is unpacked in that picture's size, whatever the page says.
             and int(page.compression) in _PACKERS
         )
-        pixel = page.samplesperpixel * page.bitspersample
-        if (
-            page.tilewidth * page.tilelength > _TILE_LIMIT
-            or page.samplesperpixel > _SAMPLES_LIMIT
-            or pixel > 8 * _PIXEL_LIMIT
-        ):
+        pixel_bits = page.samplesperpixel * page.bitspersample
+        if page.tilewidth * page.tilelength > _TILE_LIMIT or pixel_bits > 8 * _PIXEL_LIMIT:
             raise Unreadable("its tiles or channels are larger than any sensible picture's")
         description = _text(page.tags.valueof(_DESCRIPTION))
         icc = page.tags.valueof(_ICC)

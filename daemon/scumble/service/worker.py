@@ -28,7 +28,7 @@ from PIL import Image
 
 from scumble.engine.checkpoint import Checkpoint
 from scumble.engine.machine import dtype_of, processor_name
-from scumble.engine.outline import features_name
+from scumble.engine.outline import features_name, outline
 from scumble.engine.painter import Painter, Step
 from scumble.engine.schedule import Box, available_bytes
 from scumble.errors import ScumbleError
@@ -312,7 +312,7 @@ def kind(painter: Painter, recipe: Recipe) -> str:
         str(painter.device),
         processor_name(painter.device),
         features_name(recipe),
-        recipe.style_loss.value if recipe.style_loss else "its own loss",
+        f"neighbours {recipe.matchings}" if outline(recipe).asked.neighbours else "gram",
         recipe.optimizer.value,
         str(dtype_of(recipe.precision, painter.device)),
         f"{len(recipe.styles)} styles",
