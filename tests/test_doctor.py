@@ -11,8 +11,9 @@ import click
 import pytest
 
 from scumble import doctor
+from scumble import report as report_of
 from scumble.cli import cli
-from scumble.doctor import Line, Mark, Report, Section
+from scumble.report import Line, Mark, Report, Section
 
 TOKEN = "Zk3-a_secretTOKENsecret-9aaBBccDDeeFF00112233"
 
@@ -78,7 +79,7 @@ def test_a_healthy_machine(home):
     heard = []
     report = examined(home, on_section=heard.append)
     assert report.is_good and tuple(heard) == report.sections
-    assert not report.count(Mark.WARNING), doctor.plain_text(report)
+    assert not report.count(Mark.WARNING), report_of.plain_text(report)
     assert report.verdict == "All is well."
     assert line(report, "Device", "auto takes").text == "cuda:0: Some GPU"
     assert line(report, "Device", "memory").text == "6.0 of 8.0 GiB free"
@@ -89,7 +90,7 @@ def test_a_healthy_machine(home):
 
 def test_the_real_probe_works(home):
     report = doctor.examine(home, probe=[sys.executable, "-m", "scumble.probe", "cpu"])
-    assert line(report, "Device", "probe").mark is Mark.OK, doctor.plain_text(report)
+    assert line(report, "Device", "probe").mark is Mark.OK, report_of.plain_text(report)
     assert line(report, "Device", "auto takes").text.startswith("cpu: ")
     assert line(report, "Weights", "ImageNet").mark is Mark.NOTE
 
@@ -352,8 +353,8 @@ def test_the_token_is_never_told(home, monkeypatch):
     runtime_file(home)
     log = f"2026-11-21 11:32:00 ERROR {TOKEN} and {own} and Authorization: Bearer hush\n"
     (home / "logs" / "daemon.log").write_text(log)
-    for report in (examined(home), doctor.redacted(examined(home), home)):
-        text = doctor.plain_text(report) + json.dumps(report.as_dict())
+    for report in (examined(home), report_of.redacted(examined(home), home)):
+        text = report_of.plain_text(report) + json.dumps(report.as_dict())
         assert "ERROR [hidden] and [hidden]" in text and "Bearer [hidden]" in text
         assert TOKEN not in text and own not in text and "hush" not in text
 
@@ -377,9 +378,9 @@ def one(text, hint=""):
 )
 def test_names_and_folders_are_redacted(home, monkeypatch, text, shown):
     monkeypatch.setattr(doctor.socket, "gethostname", lambda: "atelier.local")
-    monkeypatch.setattr(doctor.getpass, "getuser", lambda: "vera")
+    monkeypatch.setattr(report_of.getpass, "getuser", lambda: "vera")
     monkeypatch.setattr(doctor.os.path, "expanduser", lambda _: "/home/vera")
-    (found,) = doctor.redacted(one(text, text), home).sections[0].lines
+    (found,) = report_of.redacted(one(text, text), home).sections[0].lines
     assert (found.text, found.hint) == (shown, shown)
 
 
@@ -387,11 +388,11 @@ def test_who_has_no_name_is_redacted_too(home, monkeypatch):
     def fail():
         raise OSError("no name")
 
-    monkeypatch.setattr(doctor.getpass, "getuser", fail)
+    monkeypatch.setattr(report_of.getpass, "getuser", fail)
     monkeypatch.setattr(doctor.os.path, "expanduser", lambda path: path)
-    assert doctor.redacted(one("a ~ b"), home) == one("a ~ b")
+    assert report_of.redacted(one("a ~ b"), home) == one("a ~ b")
     monkeypatch.setattr(doctor.os.path, "expanduser", lambda _: "/")
-    assert doctor.redacted(one("/ and /tmp"), home) == one("/ and /tmp")
+    assert report_of.redacted(one("/ and /tmp"), home) == one("/ and /tmp")
 
 
 # --------------------------------------------------------------------------------------------------------- showing
@@ -399,7 +400,7 @@ def test_who_has_no_name_is_redacted_too(home, monkeypatch):
 
 def test_lines_are_aligned_and_wrapped():
     lines = (Line(Mark.OK, "one", "short"), Line(Mark.BAD, "two", "word " * 40, "do " * 40))
-    text = click.unstyle(doctor.section_text(Section("Title", lines), width=80))
+    text = click.unstyle(report_of.section_text(Section("Title", lines), width=80))
     rows = text.splitlines()
     assert rows[1] == "Title" and rows[2].startswith("  ok      one") and rows[3].startswith("  bad     two")
     assert {row.index(word) for row, word in zip(rows[2:4], ("short", "word"), strict=True)} == {25}
@@ -423,16 +424,16 @@ def test_the_clipboard(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setenv("WAYLAND_DISPLAY", "w")
-    assert doctor.copy("text") is None
+    assert report_of.copy("text") is None
     out = tmp_path / "out"
     keep = f"open({str(out)!r}, 'wb').write(sys.stdin.buffer.read())"
     fake(tmp_path, "xsel", keep)
-    assert doctor.copy("täxt") == "xsel" and out.read_text() == "täxt"
+    assert report_of.copy("täxt") == "xsel" and out.read_text() == "täxt"
     fake(tmp_path, "wl-copy", "sys.exit(1)")
     fake(tmp_path, "xclip", f"assert sys.argv[1:] == ['-selection', 'clipboard']; {keep}")
-    assert doctor.copy("second") == "xclip" and out.read_text() == "second"
+    assert report_of.copy("second") == "xclip" and out.read_text() == "second"
     monkeypatch.delenv("DISPLAY")
-    assert doctor.copy("third") is None
+    assert report_of.copy("third") is None
 
 
 @pytest.fixture
