@@ -267,11 +267,18 @@ def drawn(home):
 @contextlib.contextmanager
 def running(folder, *options, draws=False, **more):
     """A daemon for the block; unless it `draws` them itself its bundled styles are small."""
-    daemon = Daemon(folder, *options, **more)
-    if not draws:
-        drawn(daemon.home)
-    try:
+    with unborn(folder, *options, **more) as daemon:
+        if not draws:
+            drawn(daemon.home)
         yield daemon.start()
+
+
+@contextlib.contextmanager
+def unborn(folder, *options, **more):
+    """A daemon that the block may start; at its end there is none."""
+    daemon = Daemon(folder, *options, **more)
+    try:
+        yield daemon
     finally:
         if daemon.process is not None and daemon.process.poll() is None:
             try:

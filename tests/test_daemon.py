@@ -24,13 +24,13 @@ from daemons import (
     PATIENCE_S,
     QUICK,
     STYLE,
-    Daemon,
     form,
     mask_file,
     picture_file,
     pixels,
     running,
     soft_mask,
+    unborn,
 )
 from PIL import Image
 
@@ -717,12 +717,12 @@ def test_the_command_line_beside_it(daemon, tmp_path):
 
 
 def test_a_second_daemon_in_the_same_folder(daemon):
-    second = Daemon(daemon.folder)
-    second.words = daemon.folder / "second.txt"
-    second.start(wait=False)
-    assert second.process.wait(PATIENCE_S) == 3
-    assert f"process {daemon.pid}" in second.said()
-    second.words.unlink()
+    with unborn(daemon.folder) as second:
+        second.words = daemon.folder / "second.txt"
+        second.start(wait=False)
+        assert second.process.wait(PATIENCE_S) == 3
+        assert f"process {daemon.pid}" in second.said()
+        second.words.unlink()
     assert daemon.ask("GET", "/v1/health").json["pid"] == daemon.pid
     _, said = daemon.scumble("start")
     assert "running already" in said

@@ -154,6 +154,7 @@ def appears(folder, name):
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + 60 * KILLS)
 def test_nothing_is_lost_and_nothing_doubled_by_kill_9(tmp_path):
     daemon = Sabotaged(tmp_path / "daemon")
@@ -198,6 +199,22 @@ def test_nothing_is_lost_and_nothing_doubled_by_kill_9(tmp_path):
     again = sum(events.count("given") > 1 for events in told(daemon).values())
     print(f"\n{KILLS} kills, {len(clients.wishes)} jobs, {repeated} posts repeated, {again} jobs begun again")
     print(", ".join(f"{kind} {count}{'' if did else ' in vain'}" for (kind, did), count in sorted(came.items())))
+
+
+def test_a_worker_with_nothing_to_do_does_not_outlive_its_daemon(tmp_path):
+    daemon = Sabotaged(tmp_path / "daemon").start()
+    try:
+        daemon.wait(daemon.submit()["id"])
+        pids = [each.pid for each in daemon.workers()]
+        assert len(remain(pids)) == 1
+        daemon.process.kill()
+        daemon.process.wait(PATIENCE_S)
+        deadline = time.monotonic() + 20
+        while remain(pids):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        end(daemon)
 
 
 def finish(clients):

@@ -57,6 +57,7 @@ def sampled(daemon):
     assert lines[-1][1] == 0, "health was not answered"
 
 
+@pytest.mark.slow
 def test_every_one_of_many_clients_gets_their_own(tmp_path):
     with running(tmp_path / "daemon") as daemon:
         daemon.wait(daemon.submit()["id"])  # the worker is awake
@@ -128,7 +129,7 @@ def test_many_requests_wait_and_the_rest_are_served(tmp_path):
 
 
 def test_memory_stays_flat(tmp_path):
-    early, late = (100, 500) if THOROUGH else (40, 120)
+    early, late = (100, 500) if THOROUGH else (30, 90)
     with running(tmp_path / "daemon") as daemon, daemon.client() as client:
         held = {}
         for number in range(late):

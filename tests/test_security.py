@@ -19,7 +19,7 @@ from pathlib import Path
 import bombs
 import psutil
 import pytest
-from daemons import CONTENT, PATIENCE_S, QUICK, STYLE, Daemon, form, mask_file, picture_file, running, soft_mask
+from daemons import CONTENT, PATIENCE_S, QUICK, STYLE, form, mask_file, picture_file, running, soft_mask, unborn
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
 
@@ -39,6 +39,13 @@ def sent(daemon, line, *headers, body=b""):
 def code_of(answer):
     """The error in what came back."""
     return json.loads(answer.partition(b"\r\n\r\n")[2])["code"]
+
+
+@pytest.fixture
+def daemon_to_be(tmp_path):
+    """A daemon that the test may start."""
+    with unborn(tmp_path / "daemon") as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="module")
@@ -720,7 +727,7 @@ LINKS = (
 
 @pytest.mark.parametrize("name", LINKS)
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_link_is_not_followed(tmp_path, name, is_there):
+def test_a_link_is_not_followed(daemon_to_be, tmp_path, name, is_there):
     victim = tmp_path / "victim"
     (victim / "a-folder").mkdir(parents=True, mode=0o755)
     (victim / "a-folder" / "dear").write_text("dear")
@@ -731,37 +738,35 @@ def test_a_link_is_not_followed(tmp_path, name, is_there):
     if not is_there:
         target = victim / "not-there"
     before, mode = tree(victim), victim.stat().st_mode
-    daemon = Daemon(tmp_path / "daemon")
-    link = daemon.home / name
+    link = daemon_to_be.home / name
     link.parent.mkdir(parents=True, mode=0o700)
     link.symlink_to(target)
-    daemon.start(wait=False)
-    assert daemon.process.wait(PATIENCE_S) != 0
-    assert "Error:" in daemon.said()
-    assert link.name in daemon.said()
+    daemon_to_be.start(wait=False)
+    assert daemon_to_be.process.wait(PATIENCE_S) != 0
+    assert "Error:" in daemon_to_be.said()
+    assert link.name in daemon_to_be.said()
     assert tree(victim) == before
     assert victim.stat().st_mode == mode
 
 
-def test_a_link_in_place_of_the_runtime_file_is_replaced(tmp_path):
+def test_a_link_in_place_of_the_runtime_file_is_replaced(daemon_to_be, tmp_path):
     victim = tmp_path / "victim.txt"
     victim.write_text("dear")
-    daemon = Daemon(tmp_path / "daemon")
-    daemon.home.mkdir(parents=True, mode=0o700)
-    file = daemon.home / "daemon.json"
+    daemon_to_be.home.mkdir(parents=True, mode=0o700)
+    file = daemon_to_be.home / "daemon.json"
     file.symlink_to(victim)
-    daemon.start(wait=False)
+    daemon_to_be.start(wait=False)
     deadline = time.monotonic() + PATIENCE_S
     while file.is_symlink() and time.monotonic() < deadline:
-        assert daemon.process.poll() is None, daemon.said()
+        assert daemon_to_be.process.poll() is None, daemon_to_be.said()
         time.sleep(0.05)
-    daemon.await_answer()
+    daemon_to_be.await_answer()
     assert victim.read_text() == "dear"
-    assert daemon.stop() == 0
+    assert daemon_to_be.stop() == 0
     assert victim.read_text() == "dear"
     # and it is not trusted
     file.symlink_to(victim)
-    _, said = daemon.scumble("status", status=4)
+    _, said = daemon_to_be.scumble("status", status=4)
     assert "symbolic link" in said
 
 
@@ -890,23 +895,21 @@ def test_no_line_of_the_log_is_a_client_s(lived):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", ""])
-def test_other_machines_need_a_token_of_the_user_s(tmp_path, host):
-    daemon = Daemon(tmp_path / "daemon")
-    daemon.folder.mkdir()
-    _, said = daemon.scumble("serve", "--host", host, status=4)
+def test_other_machines_need_a_token_of_the_user_s(daemon_to_be, host):
+    daemon_to_be.folder.mkdir()
+    _, said = daemon_to_be.scumble("serve", "--host", host, status=4)
     assert "token" in said
-    _, said = daemon.scumble("serve", "--host", host, status=4, env={"SCUMBLE_TOKEN": "short"})
+    _, said = daemon_to_be.scumble("serve", "--host", host, status=4, env={"SCUMBLE_TOKEN": "short"})
     assert "16" in said
-    assert not (daemon.home / "daemon.json").exists()
+    assert not (daemon_to_be.home / "daemon.json").exists()
 
 
-def test_a_token_in_a_file_that_others_can_read(tmp_path):
-    daemon = Daemon(tmp_path / "daemon")
-    daemon.folder.mkdir()
-    file = daemon.folder / "token"
+def test_a_token_in_a_file_that_others_can_read(daemon_to_be):
+    daemon_to_be.folder.mkdir()
+    file = daemon_to_be.folder / "token"
     file.write_text(TOKEN)
     file.chmod(0o644)
-    _, said = daemon.scumble("serve", "--host", "0.0.0.0", "--token-file", file, status=4)
+    _, said = daemon_to_be.scumble("serve", "--host", "0.0.0.0", "--token-file", file, status=4)
     assert "0600" in said
     assert TOKEN not in said
 
