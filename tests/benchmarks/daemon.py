@@ -91,7 +91,8 @@ def costs(client: Client, style: Picture, size: tuple[int, int], rounds: int) ->
 def follow(client: Client, job: Job) -> tuple[float, Job]:
     """When the first preview was there, and the job at its end."""
     seen: float | None = None
-    for job in client.follow(job):
+    for news in client.follow(job):
+        job = news
         if job.preview and seen is None:
             seen = time.perf_counter()
     assert job.has_result, job.problem
@@ -102,8 +103,8 @@ def first_preview(client: Client, content: Picture, style: Picture) -> float:
     """Seconds from the post of an everyday job to its first preview."""
     began = time.perf_counter()
     job = client.submit(content, [style], quality="draft")
-    for job in client.follow(job):
-        if job.preview:
+    for news in client.follow(job):
+        if news.preview:
             break
     seconds = time.perf_counter() - began
     client.forget(job)
