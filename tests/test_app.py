@@ -640,14 +640,14 @@ def test_each_request_has_its_line_in_the_log(daemon, caplog):
     id = daemon.job()
     caplog.set_level(logging.DEBUG, "scumble.service")
     caplog.clear()
-    daemon.ask("GET", "/v1/jobs?limit=7", 200)
+    daemon.ask("GET", "/v1/presets", 200)
     daemon.ask("GET", "/v1/health", 200)
-    daemon.ask("GET", f"/v1/jobs/{id}?after=1&wait=1", 200)
+    daemon.ask("GET", f"/v1/jobs/{id}", 200)
     daemon.ask("GET", "/v1/a%0Ab", 404, is_described=False)
     daemon.ask("GET", "/v1/jobs", 401, token="wrong")
     found = [(record.levelname, re.sub(r", \d+ ms", "", record.message)) for record in caplog.records]
     assert found == [
-        ("INFO", "GET /v1/jobs 200"),
+        ("INFO", "GET /v1/presets 200"),
         ("DEBUG", "GET /v1/health 200"),
         ("DEBUG", f"GET /v1/jobs/{id} 200"),
         ("INFO", "GET /v1/a%0Ab 404"),

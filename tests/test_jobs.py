@@ -39,6 +39,7 @@ from scumble.protocol import ContinueRequest, EstimateRequest, Rectangle, State
 from scumble.recipe import Recipe
 from scumble.service import crew, housekeeping, logs, workers
 from scumble.service import jobs as jobs_module
+from scumble.service import messages as say
 from scumble.service.jobs import Jobs
 from scumble.service.library import Library
 from scumble.service.orders import Input, Order
@@ -823,10 +824,18 @@ def test_a_damaged_note_of_what_was_painted_is_painted_again(tmp_path, damage):
         assert len(desk.began(id)) == 2
 
 
-def test_what_a_worker_says_last_is_heard(tmp_path):
-    """It paints on for a second when it is to leave, and the daemon waits for it."""
+def test_what_a_worker_says_last_is_heard(tmp_path, monkeypatch):
+    """It paints on for a second when it is to leave, and the daemon waits for it, and until it has understood."""
     desk = Desk(tmp_path / "home")
     with desk.open():
+        (worker,) = desk.workers
+        whole = worker._heard
+
+        def slowly(worker, word):
+            time.sleep(0.5 if isinstance(word, say.Painted) else 0)
+            whole(worker, word)
+
+        monkeypatch.setattr(worker, "_heard", slowly)
         id = desk.submit(1, iterations=60, seed=LAST_WORDS)
         desk.running(id)
     assert desk.jobs._ledger.find(id).state is State.DONE
@@ -855,31 +864,38 @@ def test_a_daemon_that_is_stopping_takes_no_jobs(tmp_path):
     assert desk.submit(1, key="k") == first
 
 
-def test_what_is_submitted_while_it_closes_is_kept_or_refused(tmp_path):
-    for number in range(5):
-        desk = Desk(tmp_path / f"home-{number}", limits={"queue": 10_000})
-        desk.mood("silent")
-        desk.open()
-        told, troubles = [], []
+def test_what_is_submitted_while_it_closes_is_kept_or_refused(tmp_path, monkeypatch):
+    desk = Desk(tmp_path / "home", limits={"queue": 10_000}).open()
+    until(lambda: desk.workers[0].is_free)
+    told, troubles, is_closing = [], [], threading.Event()
+    whole = Store.add
 
-        def hand_in(desk=desk, told=told, troubles=troubles):
-            while not troubles:
-                try:
-                    told.append(desk.submit(1))
-                except ScumbleError as error:
-                    troubles.append(error.code)
+    def slow(store, record):
+        if told:
+            is_closing.wait()
+            time.sleep(1)  # longer than a free worker needs to leave
+        return whole(store, record)
 
-        threads = [threading.Thread(target=hand_in) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        until(lambda told=told: len(told) > 2)
-        desk.jobs.close()
-        for thread in threads:
-            thread.join()
-        assert set(troubles) == {"stopping"}
-        store = Store(desk.settings.store, Limits())
+    def hand_in():
+        while not troubles:
+            try:
+                told.append(desk.submit(1, iterations=1))
+            except ScumbleError as error:
+                troubles.append(error.code)
+
+    monkeypatch.setattr(Store, "add", slow)
+    threads = [threading.Thread(target=hand_in) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    until(lambda: told and desk.jobs.list(state=State.DONE))
+    is_closing.set()
+    desk.jobs.close()
+    for thread in threads:
+        thread.join()
+    assert set(troubles) == {"stopping"}
+    with contextlib.closing(Store(desk.settings.store, Limits())) as store:
         assert {record.id for record in store.records()} == set(told)
-        store.close()
+    assert len(told) > 1
 
 
 def test_an_end_before_the_beginning_is_quiet(tmp_path):
@@ -1112,8 +1128,10 @@ def test_results_take_no_more_bytes_than_the_limit_with_their_inputs(tmp_path):
     with desk.open():
         ids = [desk.done(desk.submit(n)).id for n in range(3)]
         live = [desk.jobs._ledger.find(id) for id in ids]
-        room = desk.jobs._house._bytes(live[1:])
-        assert 0 < room < desk.jobs._house._bytes(live)
+        room, all_of_it = desk.jobs._house._bytes(live[1:]), desk.jobs._house._bytes(live)
+        files = [*(desk.settings.store / "pictures").iterdir(), *(desk.settings.store / "jobs").glob("*/*")]
+        assert all_of_it == sum(file.stat().st_size for file in files)
+        assert 0 < room < all_of_it
     desk.settings = replace(desk.settings, limits=replace(desk.settings.limits, results_bytes=room + 2000))
     with desk.open():
         until(lambda: kept(desk, ids) == [False, True, True])
@@ -1508,9 +1526,10 @@ def test_many_who_do_anything_at_the_same_time_break_nothing(tmp_path, monkeypat
             lambda: desk.jobs.fetched(any_id()),
             lambda: desk.jobs.preview(any_id()),
             desk.jobs.health,
+            lambda: assert_painted_once(desk),
             lambda: (desk.folder(any_id()) / "result.png").unlink(missing_ok=True),
         ]
-        weights = [8, 3, 3, 2, 2, 3, 2, 3, 6, 3, 3, 1, 1]
+        weights = [8, 3, 3, 2, 2, 3, 2, 3, 6, 3, 3, 1, 8, 1]
         while time.monotonic() < ends:
             try:
                 chance.choices(calls, weights)[0]()
@@ -1547,6 +1566,15 @@ def test_many_who_do_anything_at_the_same_time_break_nothing(tmp_path, monkeypat
                 desk.image(job.id)
 
 
+def assert_painted_once(desk):
+    """Each running job has one worker; one that has none was forgotten."""
+    with desk.jobs._ledger.lock:
+        painting = [worker.job for worker in desk.workers if worker.job]
+        known = [live.id for live in desk.jobs._ledger if live.state is State.RUNNING]
+        assert len(set(painting)) == len(painting)
+        assert set(known) == {id for id in painting if desk.jobs._ledger.get(id)}
+
+
 def assert_consistent(desk):
     ledger, store = desk.jobs._ledger, desk.jobs.store
     desk.queue()
@@ -1554,9 +1582,7 @@ def assert_consistent(desk):
         lives = list(ledger)
         ranks = [live.record.rank for live in lives if not live.state.is_final]
         assert len(set(ranks)) == len(ranks)
-        painting = {worker.job for worker in desk.workers if worker.job}
-        running = {live.id for live in lives if live.state is State.RUNNING}
-        assert running <= painting
+        assert_painted_once(desk)
         assert [live.record.number for live in lives] == sorted(live.record.number for live in lives)
         assert set(ledger._keys.values()) <= {live.id for live in lives}
         wanted = {digest for live in lives if live.record.is_kept for digest in live.record.order.digests}

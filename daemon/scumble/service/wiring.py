@@ -120,9 +120,10 @@ def _let_in(guard: Guard) -> None:
 def _finished(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    is_common = request.path == "/v1/health" or "wait" in request.args
+    # who follows a job asks all the time
+    is_polling = request.method == "GET" and request.path.startswith(("/v1/health", "/v1/jobs"))
     log.log(
-        logging.DEBUG if is_common else logging.INFO,
+        logging.DEBUG if is_polling and response.status_code < 400 else logging.INFO,
         "%s %s %d, %.0f ms",
         request.method if request.method.isalpha() else "?",
         quote(request.path),
