@@ -1276,6 +1276,17 @@ def test_two_devices_work_at_the_same_time(tmp_path):
         assert is_result(desk.image(ids[1]), 1)
 
 
+def test_a_job_is_given_to_one_of_two_who_are_free(tmp_path):
+    with Desk(tmp_path / "home", devices=("fake:a", "fake:b")).open() as desk:
+        until(lambda: all(worker.is_free for worker in desk.workers))
+        first = desk.submit(1, iterations=10)
+        desk.done(first)
+        second = desk.submit(2, iterations=10)
+        desk.done(second)
+        until(lambda: all(worker.is_free for worker in desk.workers))
+        assert [words[1] for words in desk.began()] == [first, second]
+
+
 def test_auto_takes_all_devices_of_its_kind(tmp_path):
     desk = Desk(tmp_path / "home")
     desk.mood("two")

@@ -752,3 +752,17 @@ def test_a_damaged_file_is_a_picture_or_a_clear_error(data: bytes, where: float,
         assert "damaged" in error.detail
     else:
         assert picture.pixels.size
+
+
+@pytest.mark.parametrize("depth", ["uint8", "uint16", "float32"])
+def test_a_tall_picture_is_painted_in_strips_that_join(depth):
+    rng = np.random.default_rng(3)
+    full = 1 if depth == "float32" else np.iinfo(depth).max
+    own = (rng.random((500, 7, 3)) * full).astype(depth)
+    new, mix = rng.random((500, 7, 3)).astype(np.float32), rng.random((500, 7)).astype(np.float32)
+    mix[rng.random(mix.shape) < 0.5] = 0
+    mix[128:256] = 0  # a strip in which nothing is painted
+    expected = own + mix[..., None].astype(np.float64) * (new.astype(np.float64) * full - own)
+    painted = Picture(own).repainted(new, mix).pixels
+    assert np.abs(painted - expected).max() <= (1e-6 if full == 1 else 0.51)
+    assert (painted[mix == 0] == own[mix == 0]).all()
