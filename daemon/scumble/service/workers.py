@@ -23,7 +23,8 @@ from scumble.service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-COMMAND = (sys.executable, "-m", "scumble.service.worker")
+# -P: whatever lies in the folder in which the daemon was started, such as somebody's queue.py, is not imported
+COMMAND = (sys.executable, "-P", "-m", "scumble.service.worker")
 _GRACE_S = 20.0
 """How long a worker may take to put its job away before it is ended by force."""
 _NOT_STARTED = 127
