@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-from daemons import Daemon
+from daemons import Daemon, drawn
 
 EVALUATE, PAINTER, DECODE, SIGNED, WRITE = "evaluate", "painter", "decode", "signed", "write"
 """Before an iteration is computed, after a worker has made its painter, before a picture is decoded (in any process),
@@ -152,6 +152,7 @@ class Sabotaged(Daemon):
 def sabotaged(folder, *options, **more):
     """Such a daemon for the block; it need not have ended well."""
     daemon = Sabotaged(folder, *options, **more)
+    drawn(daemon.home)
     try:
         yield daemon.start()
     finally:
