@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 WAITERS = 200
 """Requests that are held open at the same time; more are answered at once."""
 _EARLIER_RESULT = "scumble:result"
-_PAINTED, _PREVIEW = "painted.json", "preview.jpg"  # as `scumble.service.worker` calls them, which imports torch
 
 
 class Jobs:
@@ -79,7 +78,7 @@ class Jobs:
         """A job that an earlier life did not see the end of: it waits again, unless its worker was done."""
         live.wait_again()
         with contextlib.suppress(OSError, ValidationError):
-            word = say.Report.validate_json((self.store.job_folder(live.id) / _PAINTED).read_bytes())
+            word = say.Report.validate_json((self.store.job_folder(live.id) / say.PAINTED).read_bytes())
             if isinstance(word, say.Painted):
                 self._crew.painted(live, word)
 
@@ -243,7 +242,7 @@ class Jobs:
             number = live.record.previews
         with contextlib.suppress(OSError):
             if number:
-                return number, (self.store.job_folder(id) / _PREVIEW).read_bytes()
+                return number, (self.store.job_folder(id) / say.PREVIEW).read_bytes()
         raise ScumbleError("not-found", f"There is no preview of job {id}.", "One comes with the first iteration.")
 
     def estimate(self, request: EstimateRequest) -> Estimate:
@@ -300,7 +299,7 @@ class Jobs:
                 log.error("job %s: its result is damaged, and it is painted again", live.id)
                 for path in self.store.job_folder(live.id).glob("result.*"):
                     path.unlink(missing_ok=True)
-                (self.store.job_folder(live.id) / _PAINTED).unlink(missing_ok=True)
+                (self.store.job_folder(live.id) / say.PAINTED).unlink(missing_ok=True)
                 live.start_over("The result was damaged on the disk, and was painted anew.")
                 self._ledger.changed(live)
                 self._crew.dispatch()

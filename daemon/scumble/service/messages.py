@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from scumble.protocol import Problem, Rectangle, Scale
 from scumble.service.pace import LevelTime
 
+CHECKPOINT, PREVIEW, PAINTED = "checkpoint.safetensors", "preview.jpg", "painted.json"
+"""What a worker leaves in a job's folder besides the result."""
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

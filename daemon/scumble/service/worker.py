@@ -42,8 +42,6 @@ from scumble.service.pace import Stopwatch
 from scumble.service.problems import problem
 from scumble.signature import signed
 
-CHECKPOINT, PREVIEW, PAINTED = "checkpoint.safetensors", "preview.jpg", "painted.json"
-"""What a worker leaves in a job's folder besides the result."""
 _PART = "result.part"
 _PREVIEW_S, _CHECKPOINT_S, _PROGRESS_S = 1.0, 10.0, 0.1
 _SHARE = 60  # previews and checkpoints each take at most a sixtieth of the time
@@ -120,7 +118,7 @@ class Worker:
         try:
             painting = self._painter.paint(content, capped, pictures, sitting.on_step, resume=resume)
         except _Discarded:
-            (order.folder / CHECKPOINT).unlink(missing_ok=True)
+            (order.folder / say.CHECKPOINT).unlink(missing_ok=True)
             return sitting.ended(stopped=True, seconds=now() - began)
         painted = now()
         picture = signed(painting.picture, recipe, painting.features, "content")
@@ -141,8 +139,8 @@ class Worker:
             around_s=loaded - began + now() - painted,
         )
         with no_room(order.folder):
-            write_private(order.folder / PAINTED, answer.line())
-        (order.folder / CHECKPOINT).unlink(missing_ok=True)
+            write_private(order.folder / say.PAINTED, answer.line())
+        (order.folder / say.CHECKPOINT).unlink(missing_ok=True)
         return answer
 
     def _began(self, order: say.Paint, recipe: Recipe, content: Picture, sitting: "_Sitting") -> say.Began:
@@ -278,13 +276,13 @@ class _Sitting:
         image.thumbnail((PREVIEW_SIDE_PX, PREVIEW_SIDE_PX), Image.Resampling.BILINEAR)
         # a preview that cannot be written is missed by nobody; a result that cannot will be heard of
         with contextlib.suppress(OSError):
-            write_private(self._order.folder / PREVIEW, encode(Picture(np.asarray(image)), "jpeg"), durable=False)
+            write_private(self._order.folder / say.PREVIEW, encode(Picture(np.asarray(image)), "jpeg"), durable=False)
             self._previews += 1
             self._send(say.Previewed(job=self._order.job, number=self._previews))
 
     def _save(self, step: Step) -> None:
         try:
-            step.save().write(self._order.folder / CHECKPOINT)
+            step.save().write(self._order.folder / say.CHECKPOINT)
         except OSError as error:
             print(f"the checkpoint of job {self._order.job} cannot be written: {error}", file=sys.stderr)
 
@@ -344,7 +342,7 @@ def _load(name: str, source: say.Source) -> Picture:
 
 
 def _checkpoint(folder: Path) -> Checkpoint | None:
-    path = folder / CHECKPOINT
+    path = folder / say.CHECKPOINT
     if not path.exists():
         return None
     try:
