@@ -225,11 +225,6 @@ def test_the_daemon_does_not_load_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_files_are_called_as_the_real_worker_calls_them():
-    source = Path(workers.__file__).with_name("worker.py").read_text()  # which imports torch
-    assert f'PREVIEW, PAINTED = "checkpoint.safetensors", "{jobs_module._PREVIEW}", "{jobs_module._PAINTED}"' in source
-
-
 def test_a_crop_reaches_the_worker(desk):
     with desk.jobs.store.batch() as batch:
         order = desk.order(3, batch=batch)
