@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as nnf
 
 from scumble.engine.regions import flatten
-from scumble.engine.weights import ARCHITECTURES, TORCHVISION, Weights, conv_names, seeded
+from scumble.engine.weights import ARCHITECTURES, TORCHVISION, Training, Weights, conv_names, save, seeded
 from scumble.picture import Picture
 from scumble.recipe import Recipe
 
@@ -25,7 +25,27 @@ def narrow(architecture="vgg19", width=6, seed=0, preprocessing=TORCHVISION, bia
         biases[name] = torch.randn(channels, generator=generator) * bias
         depth = channels
     name = f"narrow {architecture}"
-    return Weights(name, architecture, preprocessing, filters, biases, f"{name} {seed} {width}", False)
+    return Weights(name, architecture, preprocessing, filters, biases, f"{name} {seed} {width}", Training.NONE)
+
+
+def hollow(architecture="vgg11", value=0.01):
+    """torchvision's layout, every filter of one value: in a .pth it takes a few kilobytes."""
+    tensors, index, depth = {}, 0, 3
+    for channels in ARCHITECTURES[architecture]:
+        for width in channels:
+            tensors[f"features.{index}.weight"] = torch.tensor(value).expand(width, depth, 3, 3)
+            tensors[f"features.{index}.bias"] = torch.tensor(0.0).expand(width)
+            index, depth = index + 2, width
+        index += 1
+    return tensors
+
+
+def ship(folder, name="scumble-lite", architecture="vgg19-lite", seed=0):
+    """Write the file of a network as if it came with Scumble; the path."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.safetensors"
+    save(replace(seeded(architecture, seed), training=Training.PROCEDURAL), path, half=True)
+    return path
 
 
 def biased(architecture="vgg11"):

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,9 +15,10 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from helpers import ship
 
 from scumble.cli import cli
-from scumble.engine import weights as store
+from scumble.engine import embedded, weight_store, weights
 from scumble.errors import ScumbleError
 from scumble.options import _OPTIONS, RECIPE_FIELDS, STYLE_FIELDS, Request, put
 from scumble.picture import Picture, load, save
@@ -37,9 +39,10 @@ def one_thread():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder to work in, with a photo, two styles and two masks; and a home without weights."""
+    """A folder to work in, with a photo, two styles and two masks; and neither a home nor a package with weights."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCUMBLE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(embedded, "FOLDER", tmp_path / "embedded")
     rng = np.random.default_rng(0)
     ramp = np.linspace(0, 1, WIDTH)[None, :, None] * np.ones((HEIGHT, 1, 3))
     left = np.zeros((HEIGHT, WIDTH, 1), np.uint8)
@@ -53,6 +56,12 @@ def folder(tmp_path, monkeypatch):
     save(Picture(left[:-8]), "small.png")
     Path("words.png").write_text("This is no picture.")
     return tmp_path
+
+
+@pytest.fixture
+def lite(folder):
+    """Features that came with Scumble."""
+    return ship(folder / "embedded")
 
 
 def scumble(*words, status=0):
@@ -171,21 +180,36 @@ def test_strength_zero_gives_the_photo_back(folder):
     assert (load("out.png").pixels == load("photo.png").pixels).all()
 
 
-def test_without_imagenet_weights_it_says_once_how_to_get_them(folder):
-    words = [
-        "paint",
-        "photo.png",
-        "--style",
-        "a.png",
-        "--strength",
-        "60",
-        "--iterations",
-        "1",
-        "--set",
-        "normalized=false",
-    ]
-    assert scumble(*words).stderr.count("scumble weights download vgg19") == 1
-    assert "weights download" not in scumble(*words, "--features", "seeded-vgg11").stderr
+ONCE = ["paint", "photo.png", "--style", "a.png", "--strength", "60", "--iterations", "1", "--set", "normalized=false"]
+
+
+def test_with_a_gpu_it_says_once_how_to_get_imagenet_weights(folder, monkeypatch):
+    assert "weights download" not in scumble(*ONCE).stderr
+    monkeypatch.setattr("scumble.engine.painter.is_gpu", lambda device: True)
+    assert scumble(*ONCE).stderr.count("scumble weights download vgg19") == 1
+    assert "weights download" not in scumble(*ONCE, "--features", "seeded-vgg11").stderr
+    assert "weights download vgg19-caffe" in scumble(*ONCE, "--features", "auto-caffe").stderr
+
+
+def test_without_a_gpu_it_says_what_takes_the_imagenet_weights_that_are_here(folder):
+    (folder / "home/weights").mkdir(parents=True)
+    trained = replace(weights.seeded("vgg19"), name="theirs", training=weights.Training.PHOTOGRAPHS)
+    weights.save(trained, folder / "home/weights/vgg19.safetensors", half=True)
+    told = scumble(*ONCE).stderr
+    assert told.count("--features vgg19 takes them") == 1
+    assert "theirs" not in told
+    told = scumble(*ONCE, "--features", "vgg19", "--set", "size=16").stderr
+    assert "theirs features" in told
+    assert "takes them" not in told
+
+
+def test_results_say_in_short_that_they_are_of_our_own_features(folder, lite):
+    told = scumble(*ONCE, "-o", "out.png").stderr
+    assert "scumble-lite (procedural paintings) features · 64 × 48 px" in told
+    assert load("out.png").text["scumble:features"] == "scumble-lite (procedural paintings)"
+    told = scumble("paint", "--recipe", "out.png", "--features", "scumble-lite", "-o", "again.png").stderr
+    assert "features before" not in told
+    assert (load("again.png").pixels == load("out.png").pixels).all()
 
 
 def test_other_features_than_before_are_told(folder):
@@ -413,10 +437,9 @@ def test_weights_are_listed_checked_and_taken_over(folder):
     assert re.search(r"^vgg19 +not here +torchvision +https://", scumble("weights", "list").stdout, re.M)
     assert scumble("weights", "check").stdout == ""
     assert "vgg11 is not on this machine" in scumble("weights", "check", "vgg11", status=2).stderr
-    seeded = store.seeded("vgg11")
-    trained = store.Weights("x", "vgg11", store.TORCHVISION, seeded.filters, seeded.biases, "", True)
+    trained = replace(weights.seeded("vgg11"), training=weights.Training.PHOTOGRAPHS)
     Path("mine").mkdir()
-    store.save(trained, Path("mine/vgg11.safetensors"))
+    weights.save(trained, Path("mine/vgg11.safetensors"))
     assert scumble("weights", "use", "mine/vgg11.safetensors").stdout.startswith("vgg11  ")
     assert re.search(r"^vgg11 +37 MB", scumble("weights", "list").stdout, re.M)
     assert scumble("weights", "check").stdout.split() == ["vgg11", "ok"]
@@ -428,13 +451,18 @@ def test_weights_are_listed_checked_and_taken_over(folder):
     assert "vgg11.safetensors is damaged" in result.stderr
 
 
+def test_our_own_weights_are_listed_and_checked_with_the_others(folder, lite):
+    assert re.search(r"^scumble-lite +3 MB +shipped$", scumble("weights", "list").stdout, re.M)
+    assert scumble("weights", "check").stdout.split() == ["scumble-lite", "ok"]
+
+
 def test_a_download_shows_how_it_comes_along(folder, monkeypatch):
     def download(name, on_progress):
         on_progress(500_000, 1_000_000)
         on_progress(1_000_000, 1_000_000)
         return Path("home/weights/vgg16.safetensors")
 
-    monkeypatch.setattr(store, "download", download)
+    monkeypatch.setattr(weight_store, "download", download)
     result = scumble("weights", "download", "vgg16")
     assert result.stdout == ""
     assert result.stderr.splitlines()[:2] == ["vgg16: 0.5 of 1.0 MB", "vgg16: 1.0 of 1.0 MB"]
@@ -443,7 +471,7 @@ def test_a_download_shows_how_it_comes_along(folder, monkeypatch):
         assert name == "vgg19"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "download", interrupted)
+    monkeypatch.setattr(weight_store, "download", interrupted)
     assert "goes on from there" in scumble("weights", "download", status=130).stderr
     monkeypatch.undo()
     assert "no source for nothing" in scumble("weights", "download", "nothing", status=2).stderr

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 import pytest
+from helpers import ship
 
-from scumble import doctor
+from scumble import doctor, probe
 from scumble import report as report_of
 from scumble.cli import cli
 from scumble.report import Line, Mark, Report, Section
@@ -32,7 +33,7 @@ DEVICE = {
 GOOD = (
     {"torch": {"version": "2.15.0", "cuda": "13.2", "hip": None}},
     {"device": DEVICE},
-    {"weights": []},
+    {"weights": [], "features": "scumble-lite (procedural paintings)"},
     {"convolution": {"float32": 1e-6, "bfloat16": 1e-2}},
 )
 
@@ -93,6 +94,29 @@ def test_the_real_probe_works(home):
     assert line(report, "Device", "probe").mark is Mark.OK, report_of.plain_text(report)
     assert line(report, "Device", "auto takes").text.startswith("cpu: ")
     assert line(report, "Weights", "ImageNet").mark is Mark.NOTE
+
+
+def test_the_real_probe_tells_of_our_own_features(home, monkeypatch, capsys):
+    monkeypatch.setenv("SCUMBLE_HOME", str(home))
+    monkeypatch.setattr("scumble.engine.embedded.FOLDER", home / "embedded")
+    ship(home / "embedded")
+    assert probe.main("cpu") == 0
+    report = examined(home, child(*map(json.loads, capsys.readouterr().out.splitlines())))
+    assert line(report, "Weights", "scumble-lite").text == "3 MB, as it came with Scumble"
+    assert line(report, "Weights", "auto takes").text == "scumble-lite (procedural paintings)"
+    assert report.is_good
+
+
+def test_the_device_is_tried_though_the_features_are_damaged(home, monkeypatch, capsys):
+    monkeypatch.setenv("SCUMBLE_HOME", str(home))
+    monkeypatch.setattr("scumble.engine.embedded.FOLDER", home / "embedded")
+    file = ship(home / "embedded")
+    file.write_bytes(file.read_bytes()[:1000])
+    assert probe.main("cpu") == 0
+    report = examined(home, child(*map(json.loads, capsys.readouterr().out.splitlines())))
+    assert line(report, "Device", "probe").mark is Mark.OK
+    assert line(report, "Weights", "scumble-lite").mark is Mark.BAD
+    assert "Install Scumble again" in line(report, "Weights", "scumble-lite").hint
 
 
 # ------------------------------------------------------------------------------------------------------- the device
@@ -234,11 +258,13 @@ def test_weights(home):
     assert "scumble weights download vgg16" in line(report, "Weights", "vgg16").hint
 
 
-def test_weights_without_torch(home):
+def test_weights_without_torch(home, monkeypatch):
+    monkeypatch.setattr("scumble.engine.embedded.FOLDER", home / "embedded")
+    ship(home / "embedded")
     (home / "weights").mkdir()
     (home / "weights" / "vgg19.safetensors").touch()
     report = examined(home, child(then="sys.exit(1)"))
-    assert "vgg19.safetensors" in line(report, "Weights", "weights").text
+    assert "scumble-lite.safetensors, vgg19.safetensors" in line(report, "Weights", "weights").text
 
 
 def test_hosts(home, monkeypatch):

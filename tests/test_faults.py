@@ -571,9 +571,9 @@ def test_damaged_weights_fail_only_those_who_ask_for_them(tmp_path, size):
     )
     file.write_bytes((whole + bytes(2**20))[:size])
     with running(folder) as daemon:
-        auto = daemon.submit()["id"]
+        damaged = daemon.submit(features="vgg19")["id"]
         embedded = daemon.submit(features="embedded")["id"]
-        job = daemon.wait(auto)
+        job = daemon.wait(damaged)
         assert (job["state"], job["problem"]["code"]) == ("failed", "bad-weights")
         assert job["problem"]["hint"]
         assert str(file) in job["problem"]["detail"]

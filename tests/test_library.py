@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from scumble.drawn import PAINTINGS
+from scumble.drawn.swatches import SWATCHES
 from scumble.errors import ScumbleError
 from scumble.picture import Picture, decode, encode
 from scumble.protocol import Rectangle, StyleChange
@@ -83,14 +84,14 @@ def test_the_newest_come_first_and_the_bundled_last(library):
         library.add(halves(), name, [], None)
     library.remove("k")
     library.add(halves(), "e", [], None)
-    assert [style.id for style in library.list()] == ["e", *reversed(names[1:]), *PAINTINGS]
+    assert [style.id for style in library.list()] == ["e", *reversed(names[1:]), *BUNDLED]
 
 
 def test_tags_filter_whatever_their_case(library):
     library.add(halves(), "one", ["Ölbild"], None)
     library.add(halves(), "two", ["print"], None)
     assert [style.id for style in library.list("ÖLBILD ")] == ["one"]
-    assert [style.id for style in library.list("Print")] == ["two", "woodcut"]
+    assert [style.id for style in library.list("Print")] == ["two", "woodcut", "sand-ripples"]
     assert library.list("nothing") == []
 
 
@@ -304,7 +305,7 @@ def test_what_lies_about_is_no_style(library, tmp_path):
     # the user's own, from before there was a bundled style of that name
     library.add(halves(), "one", [], None)
     (tmp_path / "styles" / "one").rename(tmp_path / "styles" / "night")
-    assert [style.id for style in library.list()] == list(PAINTINGS)
+    assert [style.id for style in library.list()] == list(BUNDLED)
 
 
 def test_what_was_left_half_done_is_cleared(library, tmp_path):
@@ -336,9 +337,18 @@ def test_a_write_that_fails_leaves_nothing(library, tmp_path, monkeypatch):
 
 def test_bundled_styles_are_there_without_being_drawn(library, drawn):
     styles = library.list()
-    assert [style.id for style in styles] == list(PAINTINGS) and list(BUNDLED) == list(PAINTINGS)
-    assert all(style.is_bundled and style.tags and style.name and style.width == 768 for style in styles)
+    assert [style.id for style in styles] == list(BUNDLED) == [*PAINTINGS, *SWATCHES]
+    assert all(style.is_bundled and style.tags and style.name for style in styles)
+    assert [style.width for style in styles] == [768] * len(PAINTINGS) + [512] * len(SWATCHES)
     assert library.get("glass") == styles[4] and drawn == []
+
+
+@pytest.mark.parametrize("id", SWATCHES)
+def test_swatches_came_with_the_program(id, library, drawn):
+    picture = decode(library.picture(id))
+    assert picture.size == (library.get(id).width, library.get(id).height)
+    assert picture.rgb().std() > 0.05 and decode(library.thumbnail(id)[0]).size == (256, 256)
+    assert drawn == []
 
 
 def test_a_bundled_style_is_drawn_once(library, drawn, tmp_path):

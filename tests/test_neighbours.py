@@ -186,3 +186,54 @@ def test_coherence_keeps_pieces_of_the_style_whole(trunk, monkeypatch):
 
 def test_large_pictures_have_a_coarser_grid():
     assert grid_stride(128 * 128) < grid_stride(1024 * 1024)
+
+
+def test_every_pixel_starts_from_the_pixel_that_its_position_is_matched_with(trunk):
+    mask = torch.zeros(1, 1, 48, 64)
+    mask[..., :24, :] = 1
+    term = term_for(trunk, picture(1), picture(2), mask)
+    match(trunk, term, picture(2))
+    (matched,) = term.matched
+    found = matched.places_of_pixels()
+    for y, x in ((0, 0), (5, 9), (22, 63), (23, 40)):
+        row, column = divmod(int(matched.candidates.places[matched.field[y // STRIDE, x // STRIDE]]), 64)
+        assert int(found[y, x]) == (row * STRIDE + y % STRIDE) * 128 + column * STRIDE + x % STRIDE
+    assert (found[24:] == -1).all()
+
+
+def test_pieces_are_laid_where_the_region_is(trunk):
+    mask = torch.zeros(1, 1, 48, 64)
+    mask[..., :24, :] = 1
+    style, x = picture(1), picture(4)
+    term = term_for(trunk, style, picture(2), mask)
+    match(trunk, term, x)
+    colours, mass = term.lay(x)
+    assert mass[..., :24, :].all()
+    assert not mass[..., 24:, :].any()
+    assert not torch.equal(colours[..., :24, :], x[..., :24, :])
+    style_colours = style[0].flatten(1).T
+    far = torch.cdist(colours[0, :, 4:20, 4:60].flatten(1).T, style_colours).min(1).values
+    assert far.mean() < 0.05
+
+
+def test_pieces_of_two_styles_are_mixed_by_their_weights(trunk):
+    styles = [torch.full((1, 3, 48, 64), level) for level in (0.25, 0.75)]
+    both = [candidates(trunk, style, ONE, TAPS, STRIDE, around()) for style in styles]
+    matched = [
+        Matched.of(grid_region(), found, weight, 0.5, 24, 32) for found, weight in zip(both, (3, 1), strict=True)
+    ]
+    for each in matched:
+        each.field = torch.zeros(24, 32, dtype=torch.long)
+    colours, mass = NeighbourTerm(trunk, TAPS, STRIDE, "grid", matched).lay(picture(4))
+    assert torch.allclose(mass, torch.tensor(4.0))
+    assert torch.allclose(colours, torch.tensor(0.375), atol=1e-4)
+
+
+def test_pieces_come_from_what_is_visible_of_a_style_also_where_it_is_no_candidate(trunk, monkeypatch):
+    monkeypatch.setattr(neighbours, "MOST_CANDIDATES", 100)
+    visible = torch.zeros(1, 1, 48, 64)
+    visible[..., :, :32] = 1
+    found = candidates(trunk, picture(1), visible, TAPS, STRIDE, around())
+    assert len(found.places) <= 100
+    allowed = found.pieces.allowed.view(48, 128)
+    assert torch.equal(allowed, torch.cat([visible, visible.flip(3)], 3)[0, 0] > 0)

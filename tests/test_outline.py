@@ -2,13 +2,14 @@
 
 import threading
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from helpers import recipe, rgb_picture
 from safetensors.torch import save_file
 
-from scumble.engine import painter
+from scumble.engine import embedded, painter
 from scumble.engine import weights as store
 from scumble.engine.features import describe, profile, resolve
 from scumble.engine.geometry import Geometry, filter_values, halo
@@ -18,7 +19,7 @@ from scumble.engine.outline import features_name, outline
 from scumble.engine.painter import Painter
 from scumble.engine.schedule import Box, footprint, plan
 from scumble.engine.vgg import Trunk
-from scumble.engine.weights import ARCHITECTURES, conv_names, seeded
+from scumble.engine.weights import ARCHITECTURES, Training, conv_names, seeded
 from scumble.errors import ScumbleError
 from scumble.recipe import Pooling
 
@@ -29,6 +30,7 @@ PLENTY = 2.0**50
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("SCUMBLE_HOME", str(tmp_path / "home"))
     (tmp_path / "home" / "weights").mkdir(parents=True)
+    monkeypatch.setattr(embedded, "FOLDER", tmp_path / "embedded")
     return tmp_path / "home"
 
 
@@ -63,7 +65,7 @@ def planned_with_the_network(recipe, weights, dtype):
     """The plan as it follows from a real trunk."""
     device = torch.device("cpu")
     with_weights = Painter("cpu")
-    with_weights._weights = {(recipe.features, recipe.normalized, recipe.pooling.value): weights}
+    with_weights._weights = {with_weights._weights_key(recipe): weights}
     easel = with_weights._easel(recipe, weights, profile(weights))
     trunk = easel.trunk
     held = sum(w.numel() for w in trunk.weights.filters.values()) * 2 * dtype.itemsize
@@ -89,7 +91,7 @@ def test_an_outline_has_the_numbers_of_the_network(architecture, monkeypatch):
         asked = recipe(features=f"seeded-{architecture}", normalized=False, **fields)
         dtype = dtype_of(asked.precision, torch.device("cpu"))
         easel, wanted = planned_with_the_network(asked, weights, dtype)
-        found = outline(asked)
+        found = outline(asked, gpu=False)
         assert found.trunk.channels_per_px == easel.trunk.channels_per_px
         assert (found.trunk.taps, found.trunk.stride, found.trunk.radius) == (
             easel.trunk.taps,
@@ -136,9 +138,9 @@ def test_the_geometry_is_where_maps_change(pooling):
 
 
 def test_a_trained_network_is_planned_as_such(home):
-    store.save(replace(seeded("vgg11"), trained=True), home / "weights" / "vgg11.safetensors")
+    store.save(replace(seeded("vgg11"), training=Training.PHOTOGRAPHS), home / "weights" / "vgg11.safetensors")
     asked = recipe(features="vgg11", normalized=False, style_loss=None)
-    _, wanted = planned_with_the_network(asked, resolve("vgg11"), torch.float32)
+    _, wanted = planned_with_the_network(asked, resolve("vgg11", gpu=False), torch.float32)
     found = Painter("cpu").plan((300, 200), Box(10, 20, 200, 100), asked)
     assert found == wanted
     assert found != Painter("cpu").plan((300, 200), Box(10, 20, 200, 100), asked.changed(features="seeded-vgg11"))
@@ -178,24 +180,7 @@ def test_a_plan_can_be_asked_for_while_something_is_painted():
     assert [each.levels for each in found] == [one.plan((48, 40), selected, recipe(features="embedded")).levels] * 2
 
 
-# ------------------------------------------------------------------------------------------------------------- by name
-
-
-@pytest.mark.parametrize("name", ["auto", "auto-caffe", "embedded", *(f"seeded-{each}" for each in ARCHITECTURES)])
-def test_names_without_files(name):
-    weights = resolve(name)
-    assert features_name(recipe(features=name)) == weights.name
-    assert describe(name).architecture == weights.architecture
-    assert describe(name).trained == weights.trained
-
-
-def test_auto_is_what_is_there(home):
-    save_file(layers("vgg19", torch.float16), home / "weights" / "vgg19.safetensors")
-    assert features_name(recipe(features="auto")) == resolve("auto").name == "vgg19 (vgg19.safetensors)"
-    assert describe("auto").trained
-    (home / "weights" / "vgg19.safetensors").rename(home / "weights" / "vgg19-caffe.safetensors")
-    assert features_name(recipe(features="auto")) == "vgg19-lite (seeded)"
-    assert features_name(recipe(features="auto-caffe")) == resolve("auto-caffe").name
+# ------------------------------------------------------------------------------------------------------------ of files
 
 
 def caffe_like():
@@ -211,6 +196,7 @@ def caffe_like():
     [
         ("mine.safetensors", layers, {}),
         ("mine.safetensors", layers, {"name": "my own", "trained": "false"}),
+        ("mine.safetensors", layers, {"training": "procedural", "entry": "mine"}),
         ("mine.safetensors", layers, {"preprocessing": "caffe"}),
         ("vgg11-8a719046.safetensors", layers, {}),
         ("mine.safetensors", lambda: torchvision_layers(False), {}),
@@ -223,22 +209,18 @@ def caffe_like():
 def test_files_are_described_as_they_are_read(tmp_path, file, tensors, metadata):
     path = tmp_path / file
     torch.save(tensors(), path) if metadata is None else save_file(tensors(), path, metadata)
-    weights, found = resolve(str(path)), describe(str(path))
-    assert (found.name, found.architecture, found.trained, found.preprocessing) == (
-        weights.name,
-        weights.architecture,
-        weights.trained,
-        weights.preprocessing,
-    )
-    assert features_name(recipe(features=str(path))) == weights.name
+    weights, found = resolve(str(path), gpu=False), describe(str(path), gpu=False)
+    for part in ("name", "architecture", "training", "preprocessing", "entry"):
+        assert getattr(found, part) == getattr(weights, part)
+    assert features_name(recipe(features=str(path)), gpu=False) == weights.name
 
 
 def test_a_file_that_changes_is_described_anew(tmp_path):
     path = tmp_path / "mine.safetensors"
     save_file(layers(), path, {"name": "one"})
-    assert describe(str(path)).name == "one"
+    assert describe(str(path), gpu=False).name == "one"
     save_file(layers(), path, {"name": "other"})
-    assert describe(str(path)).name == "other"
+    assert describe(str(path), gpu=False).name == "other"
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals
@@ -287,8 +269,8 @@ def test_what_cannot_be_loaded_cannot_be_planned(tmp_path):
     for name in names:
         refusals = []
         for ask in (
-            resolve,
-            describe,
+            partial(resolve, gpu=False),
+            partial(describe, gpu=False),
             lambda name: Painter("cpu").plan((8, 8), Box(0, 0, 8, 8), recipe(features=name)),
         ):
             with pytest.raises(ScumbleError) as refused:

@@ -175,6 +175,13 @@ def test_a_slow_machine_is_slow_with_another_network_too(paces):
     assert not is_measured and 2.5 < seconds / MEASURED["vgg 256"][4] < 10
 
 
+def test_our_own_features_are_taken_for_networks_of_their_size(paces):
+    for ours, network in (("scumble-lite", "vgg19-lite"), ("scumble-full", "vgg19")):
+        asked_for = (f"cpu X|{name}|gram|adam" for name in (f"{ours} (procedural paintings)", network))
+        own, known = (paces.seconds(kind, [(65536, 50)], 0)[0] for kind in asked_for)
+        assert own == known
+
+
 def test_a_gpu_is_thought_to_be_faster(paces):
     levels = [(1024 * 1024, 50)]
     cpu, gpu = (paces.seconds(f"{device}|vgg19|gram", levels, 1024 * 1024)[0] for device in ("cpu X", "cuda:0 Y"))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers import flat_picture, gray_picture, recipe, rgb_picture
 
+from scumble.engine import neighbours
 from scumble.engine.objective import Objective
 from scumble.engine.painter import Painter, paint
 from scumble.engine.schedule import Box
@@ -82,6 +83,37 @@ def test_outside_the_mask_every_bit_stays_whatever_the_start(painter, start):
     mask = box_mask(48, 64, (10, 30), (20, 45))
     result = painted(painter, pictures={"m": gray_picture(mask)}, selection="m", start=start).picture
     assert np.array_equal(result.pixels[mask == 0], CONTENT.pixels[mask == 0])
+
+
+def test_every_level_ends_with_pieces_of_the_style(painter, monkeypatch):
+    laid = []
+
+    def gray(pieces, seen, field):
+        laid.append(tuple(seen.shape[2:]))
+        return torch.full_like(seen, 0.5)
+
+    monkeypatch.setattr(neighbours, "lay", gray)
+    mask = box_mask(48, 64, (10, 30), (20, 45))
+    fields = {"style_loss": "neighbours", "scales": 2, "iterations": [1, 1]}
+
+    def paint_with(**more):
+        return painted(painter, pictures={"m": gray_picture(mask)}, selection="m", **fields, **more).picture.rgb()
+
+    whole, content = paint_with(strength=60), CONTENT.rgb()
+    assert len(laid) == 2
+    assert laid[0] < laid[1]
+    assert np.abs(whole[mask > 0] - 0.5).max() < 1 / 255
+    assert np.array_equal(whole[mask == 0], content[mask == 0])
+    half = paint_with(strength=20)
+    assert np.abs(half - (content + 0.5) / 2)[mask > 0].max() < 1.5 / 255
+    laid.clear()
+    paint_with(vote_weight=0)
+    assert not laid
+
+
+def test_a_painting_that_is_stopped_is_left_as_it_is(painter, monkeypatch):
+    monkeypatch.setattr(Objective, "lay", lambda self, x: pytest.fail("laid"))
+    assert painted(painter, style_loss="neighbours", on_step=lambda step: True).stopped
 
 
 @both_losses

@@ -1,5 +1,6 @@
 """The schedule: bounds, boxes with context, levels, tiles under a memory limit."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from scumble.engine.schedule import (
     COARSEST,
     ITERATIONS,
+    ITERATIONS_WITH_PIECES,
     LEAST_BOX,
     MEMORY_SHARE,
     WORKING_SIZE,
@@ -267,6 +269,29 @@ def test_lbfgs_holds_its_history():
     channels = {"conv1_1": 64.0}
     adam, lbfgs = (footprint(channels, 4, kind, 0).per_picture_px for kind in (Optimizer.ADAM, Optimizer.LBFGS))
     assert lbfgs - adam >= 2 * 8 * 3 * 4
+
+
+def test_pieces_of_the_style_save_iterations():
+    def iterations(cost, **fields):
+        recipe = Recipe.parse({"styles": [{"picture": "style"}], **fields})
+        found = plan(512, 512, Box(0, 0, 512, 512), recipe, cost, PLENTY, 40)
+        return tuple(level.iterations for level in found.levels)
+
+    matching = replace(COST, matches=True)
+    assert iterations(matching) == ITERATIONS_WITH_PIECES[Quality.NORMAL]
+    assert iterations(COST) == ITERATIONS[Quality.NORMAL]
+    # where none are laid, nothing takes the place of the last iterations
+    assert iterations(matching, vote_weight=0) == ITERATIONS[Quality.NORMAL]
+    assert iterations(matching, style_weight=0) == ITERATIONS[Quality.NORMAL]
+    assert iterations(matching, iterations=[7, 6, 5]) == (7, 6, 5)
+
+
+def test_a_footprint_knows_whether_neighbours_are_looked_for():
+    channels = {"conv1_1": 64.0}
+    without, matching = (footprint(channels, 4, Optimizer.ADAM, 0, columns) for columns in (0.0, 10.0))
+    assert not without.matches
+    assert matching.matches
+    assert matching.per_picture_px > without.per_picture_px + 10 * 4
 
 
 def test_the_machine_has_memory():

@@ -1,102 +1,41 @@
-"""Weights: downloads from a server in a thread, layouts against torchvision, damaged files, seeded networks."""
+"""Weights: layouts against torchvision, damaged files, what is written, seeded networks."""
 
 import errno
-import hashlib
 import json
 import pickle
 import shutil
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as nnf
+from helpers import hollow
 from safetensors import safe_open
-from safetensors.torch import save_file
-from torchvision.models import VGG11_Weights, VGG13_Weights, VGG16_Weights, VGG19_Weights
+from safetensors.torch import load_file, save_file
 from torchvision.models.vgg import cfgs, make_layers
 
-from scumble.engine import download as downloading
-from scumble.engine import weights as store
-from scumble.engine.download import exclusive, fetch
-from scumble.engine.weights import CAFFE, SOURCES, TORCHVISION, Source, conv_names, from_file, imagenet, seeded
+from scumble.engine.weight_store import use_file
+from scumble.engine.weights import (
+    ARCHITECTURES,
+    CAFFE,
+    TORCHVISION,
+    Training,
+    Weights,
+    conv_names,
+    describe,
+    from_file,
+    record_of,
+    save,
+    seeded,
+)
 from scumble.errors import ScumbleError
-
-
-class Server:
-    """Serves `content` at every path; the fields make it misbehave, `requests` holds the headers that came."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.etag: str | None = '"one"'
-        self.ranges = True
-        self.break_after: list[int] = []  # bytes after which the next answers break
-        self.statuses: list[int] = []  # of the next answers
-        self.requests: list[dict[str, str]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.answer(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/weights.pth"
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        headers = dict(handler.headers)
-        self.requests.append(headers)
-        if self.statuses:
-            handler.send_error(self.statuses.pop(0))
-            return
-        start, total = 0, len(self.content)
-        if self.ranges and "Range" in headers and headers.get("If-Range") in (None, self.etag):
-            start = int(headers["Range"].removeprefix("bytes=").removesuffix("-"))
-            if start >= total:
-                handler.send_response(416)
-                handler.send_header("Content-Range", f"bytes */{total}")
-                handler.end_headers()
-                return
-            handler.send_response(206)
-            handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        else:
-            handler.send_response(200)
-        handler.send_header("Content-Length", str(total - start))
-        if self.etag:
-            handler.send_header("ETag", self.etag)
-        handler.end_headers()
-        body = self.content[start:]
-        handler.wfile.write(body[: self.break_after.pop(0)] if self.break_after else body)
-
-    def close(self) -> None:
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
-
-
-CONTENT = bytes(torch.randint(256, (700_001,), generator=torch.Generator().manual_seed(3)).tolist())
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server(CONTENT)
-    yield server
-    server.close()
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SCUMBLE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(downloading.time, "sleep", lambda _: None)
     return tmp_path / "home"
 
 
@@ -104,215 +43,11 @@ def code(excinfo: pytest.ExceptionInfo[ScumbleError]) -> str:
     return excinfo.value.code
 
 
-# The download
-
-
-def test_fetch_brings_the_file_and_tells_the_progress(server: Server, tmp_path: Path) -> None:
-    seen: list[tuple[int, int | None]] = []
-    assert fetch(server.url, tmp_path / "f", SHA256[:8], lambda done, total: seen.append((done, total))) == SHA256
-    assert (tmp_path / "f").read_bytes() == CONTENT
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
-    assert len(seen) > 5
-    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["f"]
-    fetch(server.url, tmp_path / "f", SHA256[:8])
-    assert len(server.requests) == 1, "a file that is there and right is not brought again"
-
-
-def test_fetch_goes_on_after_the_connection_breaks(server: Server, tmp_path: Path) -> None:
-    server.break_after = [300_000, 200_000]
-    seen: list[int] = []
-    assert fetch(server.url, tmp_path / "f", SHA256[:8], lambda done, _: seen.append(done)) == SHA256
-    first, second, third = server.requests
-    assert "Range" not in first
-    assert 200_000 < int(second["Range"][6:-1]) <= 300_000
-    assert int(third["Range"][6:-1]) > 400_000 - 70_000
-    assert second["If-Range"] == '"one"'
-    assert seen == sorted(seen), "progress never goes back"
-
-
-def test_fetch_goes_on_in_a_later_call(server: Server, tmp_path: Path) -> None:
-    def cancel(done: int, _: int | None) -> None:
-        if done > 200_000:
-            raise ScumbleError("cancelled", "You cancelled.")
-
-    with pytest.raises(ScumbleError, match="cancelled"):
-        fetch(server.url, tmp_path / "f", SHA256[:8], cancel)
-    assert not (tmp_path / "f").exists()
-    assert fetch(server.url, tmp_path / "f", SHA256[:8]) == SHA256
-    assert int(server.requests[1]["Range"][6:-1]) > 200_000
-
-
-def test_fetch_starts_again_where_the_server_has_no_ranges(server: Server, tmp_path: Path) -> None:
-    server.ranges = False
-    server.break_after = [300_000]
-    assert fetch(server.url, tmp_path / "f", SHA256[:8]) == SHA256
-    assert "Range" in server.requests[1]
-
-
-def test_fetch_does_not_resume_what_the_server_cannot_name(server: Server, tmp_path: Path) -> None:
-    server.etag = None
-    server.break_after = [300_000]
-    assert fetch(server.url, tmp_path / "f", SHA256[:8]) == SHA256
-    assert "Range" not in server.requests[1]
-
-
-def test_fetch_does_not_glue_two_versions_together(server: Server, tmp_path: Path) -> None:
-    new = CONTENT[::-1]
-    server.break_after = [300_000]
-    with pytest.raises(ScumbleError):
-        fetch(server.url, tmp_path / "f", SHA256[:8], attempts=1)
-    server.content, server.etag = new, '"two"'
-    fetch(server.url, tmp_path / "f", hashlib.sha256(new).hexdigest())
-    assert server.requests[1]["If-Range"] == '"one"'
-    assert (tmp_path / "f").read_bytes() == new
-
-
-@pytest.mark.parametrize("surplus", [b"", b"more than the server has"])
-def test_fetch_after_a_416_verifies_or_starts_again(server: Server, tmp_path: Path, surplus: bytes) -> None:
-    (tmp_path / "f.part").write_bytes(CONTENT + surplus)
-    (tmp_path / "f.part.version").write_text('"one"')
-    assert fetch(server.url, tmp_path / "f", SHA256[:8]) == SHA256
-    assert len(server.requests) == (2 if surplus else 1)
-
-
-def test_fetch_removes_what_has_the_wrong_digest(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(ScumbleError, match="SHA-256") as excinfo:
-        fetch(server.url, tmp_path / "f", "00000000")
-    assert code(excinfo) == "download-failed"
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_fetch_gives_up_at_once_on_404_and_tries_again_on_503(server: Server, tmp_path: Path) -> None:
-    server.statuses = [404]
-    with pytest.raises(ScumbleError, match="404") as excinfo:
-        fetch(server.url, tmp_path / "f", SHA256[:8])
-    assert code(excinfo) == "download-failed"
-    assert len(server.requests) == 1
-    server.statuses = [503, 503]
-    assert fetch(server.url, tmp_path / "f", SHA256[:8]) == SHA256
-
-
-def test_fetch_says_when_nobody_listens(server: Server, tmp_path: Path) -> None:
-    port = server.http.server_port
-    server.close()
-    with pytest.raises(ScumbleError, match="connection") as excinfo:
-        fetch(f"http://127.0.0.1:{port}/", tmp_path / "f", SHA256[:8])
-    assert code(excinfo) == "download-failed"
-
-
-def test_fetch_says_when_the_disk_is_full(server: Server, tmp_path: Path) -> None:
-    def full(_done: int, _total: int | None) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with pytest.raises(ScumbleError, match="No space left") as excinfo:
-        fetch(server.url, tmp_path / "f", SHA256[:8], full)
-    assert code(excinfo) == "cannot-write"
-    with pytest.raises(ScumbleError) as excinfo:
-        fetch(server.url, tmp_path / "no folder" / "f", SHA256[:8])
-    assert code(excinfo) == "cannot-write"
-
-
-def test_two_downloads_at_once_are_refused(tmp_path: Path) -> None:
-    with exclusive(tmp_path / "lock"):
-        with pytest.raises(ScumbleError, match="under way"), exclusive(tmp_path / "lock"):
-            pass
-        with exclusive(tmp_path / "other"):
-            pass
-    with exclusive(tmp_path / "lock"):
-        pass
-
-
 # Files
 
 
-def hollow(architecture: str = "vgg11", value: float = 0.01) -> dict[str, torch.Tensor]:
-    """torchvision's layout, every filter of one value: in a .pth it takes a few kilobytes."""
-    tensors, index, depth = {}, 0, 3
-    for channels in store.ARCHITECTURES[architecture]:
-        for width in channels:
-            tensors[f"features.{index}.weight"] = torch.tensor(value).expand(width, depth, 3, 3)
-            tensors[f"features.{index}.bias"] = torch.tensor(0.0).expand(width)
-            index, depth = index + 2, width
-        index += 1
-    return tensors
-
-
-def test_download_converts_records_and_removes_the_original(server: Server, tmp_path: Path, home: Path) -> None:
-    torch.save({**hollow(), "classifier.0.weight": torch.zeros(2, 2)}, tmp_path / "original.pth")
-    server.content = (tmp_path / "original.pth").read_bytes()
-    full = hashlib.sha256(server.content).hexdigest()
-    server.break_after = [100]
-    assert store.check("vgg11").state == "missing"
-    with pytest.raises(ScumbleError) as excinfo:
-        imagenet("vgg11")
-    assert code(excinfo) == "missing-weights"
-
-    seen: list[int] = []
-    source = Source(server.url, full[:8])
-    path = store.download("vgg11", lambda done, _: seen.append(done), source=source)
-    assert seen[-1] == len(server.content)
-    assert path == home / "weights" / "vgg11.safetensors"
-    assert sorted(p.name for p in path.parent.iterdir() if p.name[0] != ".") == [path.name, path.name + ".sha256"]
-    with safe_open(path, "pt") as file:
-        assert sorted(file.keys()) == sorted(f"{n}.{p}" for n in conv_names("vgg11") for p in ("weight", "bias"))
-        metadata = file.metadata()
-    assert (metadata["sha256"], metadata["url"]) == (full, server.url)
-    assert imagenet("vgg11").name == "vgg11 (ImageNet, torchvision)"
-    assert store.check("vgg11").state == "ok"
-    entry = next(entry for entry in store.available() if entry.name == "vgg11")
-    assert (entry.present, entry.size, entry.kind) == (True, path.stat().st_size, "torchvision")
-
-    requests = len(server.requests)
-    store.download("vgg11", source=source)
-    assert len(server.requests) == requests, "weights that are there and right are not brought again"
-    with path.open("r+b") as file:
-        file.truncate(1000)
-    store.download("vgg11", source=source)
-    assert store.check("vgg11").state == "ok"
-
-
-def test_download_refuses_another_network_and_unknown_names(server: Server, tmp_path: Path) -> None:
-    torch.save(hollow("vgg11"), tmp_path / "original.pth")
-    server.content = (tmp_path / "original.pth").read_bytes()
-    with pytest.raises(ScumbleError, match="holds vgg11, not vgg13") as excinfo:
-        store.download("vgg13", source=Source(server.url, hashlib.sha256(server.content).hexdigest()[:8]))
-    assert code(excinfo) == "bad-weights"
-    for name in ("vgg12", "../vgg19", ""):
-        with pytest.raises(ScumbleError) as excinfo:
-            store.download(name)
-        assert code(excinfo) == "missing-weights"
-
-
-def test_check_tells_truncated_and_changed_files(tmp_path: Path) -> None:
-    torch.save(hollow(), tmp_path / "mine.pth")
-    file = store.use_file(tmp_path / "mine.pth").file
-    right = file.read_bytes()
-    for damaged in (right[:-1], right[:-1] + bytes([right[-1] ^ 1]), b""):
-        file.write_bytes(damaged)
-        check = store.check("vgg11")
-        assert check.state == "damaged"
-        assert check.expected == hashlib.sha256(right).hexdigest()
-        assert check.found == hashlib.sha256(damaged).hexdigest()
-    with pytest.raises(ScumbleError) as excinfo:
-        imagenet("vgg11")
-    assert code(excinfo) == "bad-weights"
-    file.with_name(file.name + ".sha256").unlink()
-    assert store.check("vgg11").state == "unrecorded"
-
-
-def test_sources_are_torchvisions() -> None:
-    published = {"vgg11": VGG11_Weights, "vgg13": VGG13_Weights, "vgg16": VGG16_Weights, "vgg19": VGG19_Weights}
-    for name, weights in published.items():
-        assert SOURCES[name].url == weights.IMAGENET1K_V1.url
-        assert f"-{SOURCES[name].sha256}.pth" in SOURCES[name].url
-    transforms = VGG19_Weights.IMAGENET1K_V1.transforms()
-    assert (list(TORCHVISION.mean), list(TORCHVISION.std)) == (transforms.mean, transforms.std)
-    assert SOURCES["vgg19-caffe"].sha256 == "d01eb7cb"
-
-
-def plain_forward(weights: store.Weights, x: torch.Tensor) -> torch.Tensor:
-    for block, channels in enumerate(store.ARCHITECTURES[weights.architecture], 1):
+def plain_forward(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+    for block, channels in enumerate(ARCHITECTURES[weights.architecture], 1):
         for number in range(1, len(channels) + 1):
             name = f"conv{block}_{number}"
             x = nnf.relu(nnf.conv2d(x, weights.filters[name], weights.biases[name], padding=1))
@@ -347,17 +82,9 @@ def test_files_give_torchvisions_own_maps(tmp_path: Path, prefix: str, batch_nor
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(plain_forward(weights, x), features(x), rtol=1e-4, atol=1e-4)
-    assert (weights.architecture, weights.preprocessing, weights.trained) == ("vgg11", TORCHVISION, True)
-    assert weights.name == "vgg11 (mine.pth)"
-
-    entry = store.use_file(tmp_path / "mine.pth")
-    assert entry.name == ("vgg11-bn" if batch_norm else "vgg11")
-    assert entry.present
-    kept = imagenet(entry.name)
-    assert (kept.digest, kept.name) == (weights.digest, weights.name)
-    again = store.use_file(shutil.copy(entry.file, tmp_path / "copy.safetensors"))
-    assert again.name == entry.name
-    assert [e.name for e in store.available()] == [*SOURCES, *["vgg11-bn"] * batch_norm]
+    assert (weights.architecture, weights.preprocessing) == ("vgg11", TORCHVISION)
+    assert (weights.name, weights.training) == ("vgg11 (mine.pth)", Training.PHOTOGRAPHS)
+    assert weights.entry == "vgg11" + "-bn" * batch_norm
 
 
 @pytest.mark.parametrize("architecture", ["vgg13", "vgg16", "vgg19"])
@@ -401,22 +128,13 @@ def test_caffe_is_known_by_name_and_by_metadata(tmp_path: Path) -> None:
     own = {key: tensor.contiguous() for key, tensor in own.items()}
     save_file(own, tmp_path / "own.safetensors", {"preprocessing": "caffe"})
     assert from_file(tmp_path / "own.safetensors").preprocessing == CAFFE
-    assert store.use_file(tmp_path / "own.safetensors").name == "vgg11-caffe"
+    assert from_file(tmp_path / "own.safetensors").entry == "vgg11-caffe"
     save_file(own, tmp_path / "own.safetensors")
     assert from_file(tmp_path / "own.safetensors").preprocessing == TORCHVISION
     for nonsense in ("torch", "[]", json.dumps({"order": "rgb", "scale": 1, "mean": [0, 0, 0], "std": [1, 0, 1]})):
         save_file(own, tmp_path / "own.safetensors", {"preprocessing": nonsense})
         with pytest.raises(ScumbleError, match="preprocessing"):
             from_file(tmp_path / "own.safetensors")
-
-
-def test_use_file_knows_published_files_by_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.save(hollow("vgg16"), tmp_path / "renamed.pth")
-    sha256 = hashlib.sha256((tmp_path / "renamed.pth").read_bytes()).hexdigest()
-    monkeypatch.setitem(SOURCES, "vgg16-caffe", Source("https://example.org/", sha256[:8]))
-    assert store.use_file(tmp_path / "renamed.pth").name == "vgg16-caffe"
-    weights = imagenet("vgg16-caffe")
-    assert (weights.preprocessing, weights.name) == (CAFFE, "vgg16 (ImageNet, Caffe)")
 
 
 class Malice:
@@ -456,7 +174,7 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path: Path) -> None:
             path.write_bytes(content)
         else:
             torch.save(content, path)
-        for use in (from_file, store.use_file):
+        for use in (from_file, use_file):
             with pytest.raises(ScumbleError, match=f"{name}.pth") as excinfo:
                 use(path)
             assert code(excinfo) == "bad-weights", name
@@ -474,8 +192,8 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path: Path) -> None:
         assert code(excinfo) == "bad-weights"
     shutil.copy(tmp_path / "good.pth", tmp_path / "vgg11-00000000.pth")
     with pytest.raises(ScumbleError, match="as its name says"):
-        store.use_file(tmp_path / "vgg11-00000000.pth")
-    for use in (from_file, store.use_file):
+        use_file(tmp_path / "vgg11-00000000.pth")
+    for use in (from_file, use_file):
         with pytest.raises(ScumbleError) as excinfo:
             use(tmp_path / "nowhere.pth")
         assert code(excinfo) == "missing-file"
@@ -488,12 +206,95 @@ def test_save_leaves_what_was_there_when_it_cannot_write(tmp_path: Path, monkeyp
         path.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store, "save_file", full)
+    monkeypatch.setattr("scumble.engine.weights.save_file", full)
     with pytest.raises(ScumbleError, match="No space left") as excinfo:
-        store.save(seeded("vgg11"), tmp_path / "w.safetensors")
+        save(seeded("vgg11"), tmp_path / "w.safetensors")
     assert code(excinfo) == "cannot-write"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["w.safetensors"]
     assert (tmp_path / "w.safetensors").read_text() == "before"
+
+
+def procedural(seed: int = 0) -> Weights:
+    return replace(seeded("vgg19-lite", seed), name="mine", training=Training.PROCEDURAL)
+
+
+@pytest.mark.parametrize("training", Training)
+def test_what_a_network_was_trained_on_stands_in_its_file(tmp_path: Path, training: Training) -> None:
+    path = tmp_path / "mine.safetensors"
+    save(replace(seeded("vgg11"), training=training), path)
+    assert from_file(path).training is describe(path).training is training
+    with safe_open(path, "pt") as file:
+        assert file.metadata()["training"] == training.value
+
+
+@pytest.mark.parametrize(
+    ("metadata", "training"),
+    [
+        ({"trained": "true"}, Training.PHOTOGRAPHS),
+        ({"trained": "false"}, Training.NONE),
+        ({}, Training.PHOTOGRAPHS),
+        ({"trained": "false", "training": "procedural"}, Training.PROCEDURAL),
+    ],
+)
+def test_files_of_earlier_versions_and_of_others(tmp_path: Path, metadata: dict[str, str], training: Training) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_file({key: tensor.contiguous() for key, tensor in hollow().items()}, path, metadata)
+    assert from_file(path).training is describe(path).training is training
+
+
+def test_a_training_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_file({key: tensor.contiguous() for key, tensor in hollow().items()}, path, {"training": "dreams"})
+    for read in (from_file, describe):
+        with pytest.raises(ScumbleError, match="does not tell what it was trained on") as excinfo:
+            read(path)
+        assert code(excinfo) == "bad-weights"
+
+
+def test_half_as_large_a_file_gives_float32_again(tmp_path: Path) -> None:
+    weights, whole, half = procedural(), tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    save(weights, whole)
+    save(weights, half, half=True)
+    assert {tensor.dtype for tensor in load_file(whole).values()} == {torch.float32}
+    assert {tensor.dtype for tensor in load_file(half).values()} == {torch.float16}
+    assert half.stat().st_size < 0.52 * whole.stat().st_size
+    found = from_file(half)
+    for name, filters in weights.filters.items():
+        assert found.filters[name].dtype == found.biases[name].dtype == torch.float32
+        assert torch.equal(found.filters[name], filters.half().float())
+    assert describe(half).architecture == "vgg19-lite"
+
+
+def test_a_digest_is_that_of_the_values_that_are_used(tmp_path: Path) -> None:
+    one, two, three = (tmp_path / f"{name}.safetensors" for name in ("one", "two", "three"))
+    save(procedural(), one, half=True)
+    rounded = from_file(one)
+    save(rounded, two, half=True)
+    plain = {name: filters.half().float() for name, filters in procedural().filters.items()}
+    save(replace(procedural(), filters=plain), three)
+    assert rounded.digest == from_file(two).digest == from_file(three).digest
+    assert rounded.digest != procedural().digest
+    save(procedural(1), two, half=True)
+    assert from_file(two).digest != rounded.digest
+
+
+def test_what_float16_cannot_hold_is_not_written(tmp_path: Path) -> None:
+    weights = seeded("vgg11")
+    biases = {**weights.biases, "conv2_1": torch.full((128,), 1e5)}
+    with pytest.raises(ScumbleError, match=r"conv2_1\.bias is too large") as excinfo:
+        save(replace(weights, biases=biases), tmp_path / "mine.safetensors", half=True)
+    assert code(excinfo) == "cannot-write"
+    assert not (tmp_path / "mine.safetensors").exists()
+
+
+def test_a_file_tells_how_it_came_about(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    save(procedural(), path, about={"recipe": "{}", "seed": "7", "log": "1: 0.5\n2: 0.4", "training": "dreams"})
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    assert (metadata["recipe"], metadata["seed"], metadata["log"]) == ("{}", "7", "1: 0.5\n2: 0.4")
+    assert from_file(path).training is Training.PROCEDURAL, "what a file says of itself is not overwritten"
+    assert record_of(path).read_text().endswith("  mine.safetensors\n")
 
 
 # Seeded networks
@@ -502,21 +303,16 @@ def test_save_leaves_what_was_there_when_it_cannot_write(tmp_path: Path, monkeyp
 def test_seeded_is_the_same_on_every_machine(tmp_path: Path) -> None:
     weights = seeded("vgg11")
     assert weights.digest == "ea8d73bcfe76b73bac450f7abd74c77cef0ffa011c100862d53095f7b098ae92"
-    assert (weights.name, weights.trained) == ("vgg11 (seeded)", False)
+    assert (weights.name, weights.training) == ("vgg11 (seeded)", Training.NONE)
     assert len({weights.digest, seeded("vgg11", 1).digest, seeded("vgg13").digest}) == 3
-    store.save(weights, tmp_path / "seeded.safetensors")
+    save(weights, tmp_path / "seeded.safetensors")
     again = from_file(tmp_path / "seeded.safetensors")
-    assert (again.digest, again.name, again.trained, again.preprocessing) == (
+    assert (again.digest, again.name, again.training, again.preprocessing) == (
         weights.digest,
         weights.name,
-        False,
+        Training.NONE,
         weights.preprocessing,
     )
-    with pytest.raises(ScumbleError) as excinfo:
-        imagenet(str(tmp_path / "seeded"))  # a name never leads out of the folder
-    assert code(excinfo) == "missing-weights"
-    with pytest.raises(ScumbleError, match="not trained"):
-        store.use_file(tmp_path / "seeded.safetensors")
     with pytest.raises(ScumbleError):
         seeded("vgg12")
 
@@ -524,7 +320,7 @@ def test_seeded_is_the_same_on_every_machine(tmp_path: Path) -> None:
 def test_seeded_has_the_widths_of_the_architecture() -> None:
     weights = seeded("vgg19")
     depth = 3
-    for name, width in zip(conv_names("vgg19"), sum(store.ARCHITECTURES["vgg19"], ()), strict=True):
+    for name, width in zip(conv_names("vgg19"), sum(ARCHITECTURES["vgg19"], ()), strict=True):
         assert weights.filters[name].shape == (width, depth, 3, 3)
         assert weights.filters[name].dtype == torch.float32
         assert not weights.biases[name].any()

@@ -243,13 +243,13 @@ def recipe(preset: str | None, listing: bool, schema: bool) -> None:
 
 @cli.group()
 def weights() -> None:
-    """The weights of networks that were trained on photographs (ImageNet)."""
+    """The weights of networks: what comes with Scumble, and ImageNet's, trained on photographs."""
 
 
 @weights.command("list")
 def weights_list() -> None:
     """What is on this machine, and what can be downloaded."""
-    from scumble.engine.weights import available
+    from scumble.engine.weight_store import available
 
     for entry in available():
         state = f"{entry.size / 1e6:.0f} MB" if entry.size is not None else "not here"
@@ -261,7 +261,7 @@ def weights_list() -> None:
 def weights_download(name: str) -> None:
     """Bring the weights NAME (vgg19 if not given) from the web; goes on where an earlier download stopped."""
     from scumble.console import bytes_coming, say
-    from scumble.engine.weights import download
+    from scumble.engine.weight_store import download
 
     try:
         with bytes_coming(name) as on_progress:
@@ -275,7 +275,7 @@ def weights_download(name: str) -> None:
 @click.argument("name", required=False)
 def weights_check(name: str | None) -> None:
     """Compare the weights NAME, or all that are here, with the SHA-256 they came with."""
-    from scumble.engine import weights as store
+    from scumble.engine import weight_store as store
 
     checks = [store.check(each) for each in ([name] if name else [e.name for e in store.available() if e.present])]
     for check in checks:
@@ -289,7 +289,7 @@ def weights_check(name: str | None) -> None:
 @click.argument("file")
 def weights_use(file: str) -> None:
     """Take over weights from FILE (.safetensors, .pth)."""
-    from scumble.engine.weights import use_file
+    from scumble.engine.weight_store import use_file
 
     entry = use_file(Path(file))
     click.echo(f"{entry.name}  {entry.file}")

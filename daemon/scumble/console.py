@@ -49,6 +49,7 @@ def say(text: str) -> None:
 def announce(painter: "Painter", content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> "Plan | None":
     """Say what will be done, and with what; None if nothing is. Refuses what `Painter.paint` would."""
     from scumble.engine.machine import dtype_of
+    from scumble.engine.weights import Training
 
     selected = check(content, recipe, pictures)
     if recipe.strength == 0 or selected is None:
@@ -61,10 +62,19 @@ def announce(painter: "Painter", content: Picture, recipe: Recipe, pictures: Map
     features = painter.features(recipe)
     dtype = str(dtype_of(recipe.precision, painter.device)).removeprefix("torch.")
     say_plan(features.name, size, count, iterations, f"{painter.device}, {dtype}", plan.memory_mb)
-    if recipe.features.startswith("auto") and not features.trained:
-        wanted = "vgg19-caffe" if recipe.features == "auto-caffe" else "vgg19"
-        say(f"There are no ImageNet weights on this machine; `scumble weights download {wanted}` gets them.")
+    if recipe.features in {"auto", "auto-caffe"} and features.training is not Training.PHOTOGRAPHS:
+        _say_what_is_better("vgg19-caffe" if recipe.features == "auto-caffe" else "vgg19", painter.gpu)
     return plan
+
+
+def _say_what_is_better(name: str, gpu: bool) -> None:
+    """Say how to get ImageNet's weights, which `auto` did not take; without a GPU only if they are kept already."""
+    from scumble.engine.weight_store import available
+
+    if gpu:
+        say(f"There are no ImageNet weights on this machine; `scumble weights download {name}` gets them.")
+    elif any(entry.name == name and entry.present for entry in available()):
+        say(f"`auto` takes the ImageNet weights that are here only with a GPU; --features {name} takes them now.")
 
 
 def say_nothing_to_paint(is_selected: bool) -> None:

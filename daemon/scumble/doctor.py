@@ -50,6 +50,7 @@ _LOG_BYTES = 4 * 2**20
 _LOG_SHOWN = 4
 _FOLDERS = ("store", "styles", "cache", "weights", "logs")
 _FILES_COUNTED = 100_000
+_AGAIN = "Install Scumble again, as it was installed before."
 
 
 # ------------------------------------------------------------------------------------------------------- looking
@@ -87,9 +88,7 @@ def _guarded(look: Callable[[], Iterator[Line]]) -> Iterator[Line]:
     try:
         yield from look()
     except Exception as error:
-        hint = "Install Scumble again, as it was installed before."
-        if not isinstance(error, ImportError):
-            hint = str(getattr(error, "hint", "Please report it."))
+        hint = _AGAIN if isinstance(error, ImportError) else str(getattr(error, "hint", "Please report it."))
         yield Line(Mark.BAD, "not examined", _sentence(error), hint)
 
 
@@ -310,21 +309,29 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 def _weights(found: Mapping[str, Any], home: Path) -> Iterator[Line]:
     kept = found.get("weights")
     if not isinstance(kept, list):
-        files = sorted(path.name for path in (home / "weights").glob("*.safetensors"))
+        from scumble.engine import embedded
+
+        files = [
+            path.name for path in (*embedded.shipped().values(), *sorted((home / "weights").glob("*.safetensors")))
+        ]
         text = f"could not be checked without torch; there are {', '.join(files) or 'none'}."
         yield Line(Mark.NOTE, "weights", text)
         return
     for each in kept:
+        is_shipped = each.get("kind") == "shipped"
         size = f"{(each['size'] or 0) / 1e6:.0f} MB"
         if each["state"] == "ok":
-            yield Line(Mark.OK, each["name"], f"{size}, as it came")
+            yield Line(Mark.OK, each["name"], f"{size}, as it came{' with Scumble' if is_shipped else ''}")
         elif each["state"] == "damaged":
             hint = f"scumble weights download {each['name']}, or scumble weights use FILE"
-            yield Line(Mark.BAD, each["name"], each["detail"], hint)
+            yield Line(Mark.BAD, each["name"], each["detail"], _AGAIN if is_shipped else hint)
         else:
-            yield Line(Mark.WARNING, each["name"], f"{size}. {each['detail']}", "Take them over again, to be sure.")
+            hint = "Take them over again, to be sure."
+            yield Line(Mark.WARNING, each["name"], f"{size}. {each['detail']}", _AGAIN if is_shipped else hint)
+    if found.get("features"):
+        yield Line(Mark.OK, "auto takes", str(found["features"]))
     if not any(each["name"].startswith("vgg19") for each in kept):
-        text = "VGG19's are not here: the embedded features are used."
+        text = "VGG19's are not here; without a GPU they are not needed."
         yield Line(Mark.NOTE, "ImageNet", text, "scumble weights download vgg19")
 
 

@@ -31,7 +31,7 @@ def main(name: str) -> int:
         _say(torch={"version": torch.__version__, "cuda": torch.version.cuda, "hip": torch.version.hip})
         device = machine.device_of(name)
         _say(device=_device(device))
-        _say(weights=_weights())
+        _say(weights=_weights(), features=_features(device))
         _say(convolution={kind: _difference(device, kind) for kind in _kinds(device)})
     except BaseException as error:
         _say(error={"kind": type(error).__name__, "text": str(error)})
@@ -70,14 +70,27 @@ def _driver() -> str | None:
 
 
 def _weights() -> list[dict[str, Any]]:
-    from scumble.engine import weights
+    from scumble.engine import weight_store
 
     found = []
-    for entry in weights.available():
+    for entry in weight_store.available():
         if entry.present:
-            check = weights.check(entry.name)
-            found.append({"name": entry.name, "size": entry.size, "state": check.state, "detail": check.detail})
+            check = weight_store.check(entry.name)
+            about = {"name": entry.name, "size": entry.size, "kind": entry.kind}
+            found.append({**about, "state": check.state, "detail": check.detail})
     return found
+
+
+def _features(device: "torch.device") -> str | None:
+    """What `auto` stands for there; None if that is damaged, which the weights' own state tells."""
+    from scumble.engine.features import describe
+    from scumble.engine.machine import is_gpu
+    from scumble.errors import ScumbleError
+
+    try:
+        return describe("auto", gpu=is_gpu(device)).name
+    except ScumbleError:
+        return None
 
 
 def _kinds(device: "torch.device") -> list[str]:

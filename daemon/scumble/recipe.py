@@ -196,8 +196,9 @@ class Recipe(_Model):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     features: Annotated[str, Field(min_length=1)] = "auto"
-    """`auto`, `embedded`, `vgg11` … `vgg19`, `vgg19-caffe`, `seeded-vgg11` … `seeded-vgg19`, or the path of a weights
-    file."""
+    """`auto` (ImageNet's VGG19 if it is there and so is a GPU, else `embedded`), `auto-caffe` (alike), `embedded` (what
+    comes with Scumble), `scumble-lite`, `scumble-full`, `vgg11` … `vgg19`, `vgg19-caffe`, `seeded-vgg11` …
+    `seeded-vgg19-lite`, or the path of a weights file."""
     pooling: Pooling = Pooling.AVERAGE
     padding: Padding = Padding.REPLICATE
     normalized: bool = True

@@ -1,20 +1,26 @@
 """Which features a recipe gets: a name becomes weights, and a profile of what suits them.
 
-A *description* is what is known of weights without their numbers. A **profile** says which layers, frame and weights
-the everyday presets use with a kind of features, so that strength 60 means the same look for each.
+A *description* is what is known of weights without their numbers. A *general* name (`auto`, `auto-caffe`, `embedded`)
+stands for the best that is here for the device. A **profile** says which layers, frame and weights the everyday presets
+use with a kind of features, so that strength 60 means the same look for each.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
-from scumble.engine import weights as store
-from scumble.engine.weights import ARCHITECTURES, Description, Weights
+from scumble.engine import embedded, weight_store, weights
+from scumble.engine.weights import ARCHITECTURES, Description, Training, Weights
 from scumble.errors import ScumbleError
 from scumble.recipe import StyleLoss
 
-EMBEDDED = "seeded-vgg19-lite"
-"""What `embedded` means."""
+_SEEDED = "seeded-"
+_LAST_RESORT = "seeded-vgg19-lite"
+_IMAGENET = {"auto": ("vgg19",), "auto-caffe": ("vgg19-caffe", "vgg19")}
+"""What a general name stands for where there is a GPU, if it is kept here."""
+
+_Found = TypeVar("_Found", Weights, Description)
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Profile:
     tv_weight: float
 
 
-TRAINED = Profile(
+PHOTOGRAPHS = Profile(
     content_layers={"conv4_2": 1.0},
     style_layers={"conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2},
     style_loss=StyleLoss.GRAM,
@@ -55,46 +61,62 @@ SEEDED = Profile(
 )
 
 
+PROCEDURAL = replace(SEEDED, neighbour_layers=("conv1_1", "conv2_1", "conv3_1", "conv4_1"))
+
+_BY_ENTRY = {embedded.LITE: PROCEDURAL, embedded.FULL: PROCEDURAL}
+_BY_TRAINING = {Training.NONE: SEEDED, Training.PROCEDURAL: PROCEDURAL, Training.PHOTOGRAPHS: PHOTOGRAPHS}
+
+
 def profile(found: Weights | Description) -> Profile:
-    """The profile of some weights."""
-    return TRAINED if found.trained else SEEDED
+    """The profile of some weights: that of their name, else of what they were trained on."""
+    return _BY_ENTRY.get(found.entry) or _BY_TRAINING[found.training]
 
 
-def resolve(name: str) -> Weights:
-    """Weights by the name in `Recipe.features`; `ScumbleError` when there are none of that name on this machine."""
-    place = _locate(name)
-    return store.seeded(place) if isinstance(place, str) else store.from_file(place)
+def resolve(name: str, *, gpu: bool) -> Weights:
+    """Weights by the name in `Recipe.features`; `ScumbleError` when there are none of that name on this machine.
+
+    `gpu` tells whether they are to run on one, which decides what a general name stands for.
+    """
+    return _find(name, gpu, weights.seeded, weights.from_file)
 
 
-def describe(name: str) -> Description:
+def describe(name: str, *, gpu: bool) -> Description:
     """What `resolve` would find, in milliseconds; it refuses the same names, and files that are visibly damaged."""
-    place = _locate(name)
-    return store.describe_seeded(place) if isinstance(place, str) else store.describe(place)
+    return _find(name, gpu, weights.describe_seeded, weights.describe)
 
 
-def _locate(name: str) -> str | Path:
-    """The architecture of seeded features, or the file of others."""
-    if name in {"auto", "auto-caffe"}:
-        return _first_present("vgg19-caffe", "vgg19") if name == "auto-caffe" else _first_present("vgg19")
-    if name == "embedded":
-        name = EMBEDDED
-    if name.startswith("seeded-") and name.removeprefix("seeded-") in ARCHITECTURES:
-        return name.removeprefix("seeded-")
-    if name in {entry.name for entry in store.available()}:
-        return store.kept_file(name)
+def _find(name: str, gpu: bool, seeded: Callable[[str], _Found], read: Callable[[Path], _Found]) -> _Found:
+    name = _specific(name, gpu)
+    shipped = embedded.shipped()
+    if name in shipped:
+        label = f"{name} (procedural paintings)"
+        return replace(read(shipped[name]), name=label, entry=name, training=Training.PROCEDURAL)
+    architecture = name.removeprefix(_SEEDED)
+    return seeded(architecture) if name != architecture and architecture in ARCHITECTURES else read(_file(name))
+
+
+def _specific(name: str, gpu: bool) -> str:
+    """What a general name stands for; any other as it is."""
+    if gpu and name in _IMAGENET:
+        kept = {entry.name for entry in weight_store.available() if entry.present}
+        name = next((each for each in _IMAGENET[name] if each in kept), name)
+    if name not in {*_IMAGENET, "embedded"}:
+        return name
+    wanted = (embedded.FULL, embedded.LITE) if gpu else (embedded.LITE,)
+    shipped = embedded.shipped()
+    return next((each for each in wanted if each in shipped), _LAST_RESORT)
+
+
+def _file(name: str) -> Path:
+    """The file of weights that are kept, or one that is named itself."""
+    kept = [entry.name for entry in weight_store.available()]
+    if name in kept:
+        return weight_store.kept_file(name)
     if Path(name).suffix or "/" in name:
         return Path(name)
-    known = [
-        "auto",
-        "embedded",
-        *(entry.name for entry in store.available()),
-        *(f"seeded-{name}" for name in ARCHITECTURES),
-    ]
-    raise ScumbleError(
-        "bad-recipe", f"features: there are no features {name!r}.", f"There are: {', '.join(known)}; or give a file."
-    )
-
-
-def _first_present(*names: str) -> str | Path:
-    present = {entry.name: entry.file for entry in store.available() if entry.present}
-    return next((present[name] for name in names if name in present), EMBEDDED.removeprefix("seeded-"))
+    if name in {embedded.LITE, embedded.FULL}:
+        hint = "Write `embedded` for the features that did."
+        raise ScumbleError("missing-weights", f"The features {name} did not come with this Scumble.", hint)
+    known = ", ".join(["auto", "embedded", *kept, *(f"{_SEEDED}{each}" for each in ARCHITECTURES)])
+    hint = f"There are: {known}; or give a file."
+    raise ScumbleError("bad-recipe", f"features: there are no features {name!r}.", hint)

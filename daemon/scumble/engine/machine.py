@@ -37,6 +37,11 @@ def device_of(name: str = "auto") -> torch.device:
     return device
 
 
+def is_gpu(device: torch.device) -> bool:
+    """Whether networks as large as VGG19 are quick there."""
+    return device.type != "cpu"
+
+
 def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
     """The type in which the network computes; bfloat16 by itself only where it is native, never where it is
     emulated."""

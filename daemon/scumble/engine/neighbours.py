@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
+from scumble.engine.patches import Pieces, lay
 from scumble.engine.regions import RegionWeights, Rows, zeros_like_map
 from scumble.engine.tiles import Window
 from scumble.engine.vgg import Maps, Network
@@ -34,6 +35,7 @@ COHERENCE = 0.1
 SWEEPS = 8
 PATCH = 4
 """The side of a voting patch, in positions of the grid."""
+HIDDEN, PASSED = -1, -2
 _CHUNK = 2048
 
 
@@ -63,7 +65,7 @@ class Candidates:
 
     `vectors` (n, channels) are centred, scaled and of length one; `places` (n,) their positions in the grid of the
     picture `rgb` (1, 3, height, width), which holds the style and its mirror image side by side; `at` (positions,)
-    finds the candidate of a place, -1 where there is none.
+    finds the candidate of a place, `HIDDEN` where the style is not visible and `PASSED` where it is no candidate.
     """
 
     vectors: Tensor
@@ -75,6 +77,13 @@ class Candidates:
     basis: Tensor
     projected: Tensor
     at: Tensor
+
+    @property
+    def pieces(self) -> Pieces:
+        """What it offers to be laid over pixels."""
+        rows, columns = (side // self.stride for side in self.rgb.shape[2:])
+        allowed = (self.at != HIDDEN).view(rows, columns)
+        return Pieces.of(self.rgb, _to_pixels(allowed, self.stride).flatten())
 
     @property
     def bytes(self) -> int:
@@ -140,6 +149,10 @@ class Candidates:
         return y * across + torch.arange(width, device=field.device)[None]
 
 
+def _to_pixels(grid: Tensor, stride: int) -> Tensor:
+    return grid.repeat_interleave(stride, 0).repeat_interleave(stride, 1)
+
+
 def _shift(field: Tensor, dy: int, dx: int) -> Tensor:
     """What stands at (y − dy, x − dx), −1 beyond the edge."""
     moved = torch.full_like(field, -1)
@@ -162,6 +175,8 @@ def candidates(
     places = (nnf.avg_pool2d(both, stride).flatten() > 0.99 * float(both.max())).nonzero()[:, 0]
     if not len(places):
         places = torch.arange(len(layers[0]), device=rgb.device)
+    at = torch.full((len(layers[0]),), HIDDEN, dtype=torch.long, device=rgb.device)
+    at[places] = PASSED
     places = places[:: -(-len(places) // MOST_CANDIDATES)]
     rows = [layer[places] for layer in layers]
     means = tuple(row.mean(0) for row in rows)
@@ -178,7 +193,6 @@ def candidates(
     # the search is most of the work, and a neighbour as near to three digits is as good
     search = torch.bfloat16 if getattr(network, "dtype", None) is torch.bfloat16 else torch.float32
     projected = nnf.normalize(vectors @ basis, dim=1).to(search)
-    at = torch.full((len(layers[0]),), -1, dtype=torch.long, device=rgb.device)
     at[places] = torch.arange(len(places), device=rgb.device)
     both_rgb = torch.cat([rgb, rgb.flip(3)], 3)
     return Candidates(vectors, places, both_rgb, stride, means, scales, basis, projected, at)
@@ -232,6 +246,17 @@ class Matched:
         empty = found.basis.new_zeros(height * width, found.basis.shape[1])
         field = torch.full((height, width), -1, dtype=torch.long, device=empty.device)
         return cls(region, found, weight, content_share, field, empty, empty)
+
+    def places_of_pixels(self) -> Tensor:
+        """For every pixel the pixel of the style, row · width + column, that its position is matched with, or -1."""
+        stride, across = self.candidates.stride, self.candidates.rgb.shape[3]
+        place = self.candidates.places[self.field.clamp(min=0)]
+        corner = torch.div(place, across // stride, rounding_mode="floor") * across * stride
+        corner = torch.where(self.field >= 0, corner + place % (across // stride) * stride, -1)
+        step = torch.arange(stride, device=place.device)
+        within = (step[:, None] * across + step).tile(*self.field.shape)
+        corner = _to_pixels(corner, stride)
+        return torch.where(corner >= 0, corner + within, -1)
 
 
 class NeighbourTerm:
@@ -355,6 +380,19 @@ class NeighbourTerm:
             _vote(each, self._grid, colours, mass)
         inner = (..., slice(margin, margin + height), slice(margin, margin + width))
         return (colours / mass.clamp(min=1e-6))[inner], mass[inner]
+
+    @torch.no_grad()
+    def lay(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """What the networks see, (1, 3, height, width), repainted with pieces from around the matched places.
+
+        Colours and mass are as those of `votes`.
+        """
+        colours, mass = torch.zeros_like(seen), torch.zeros_like(seen[:, :1])
+        for each in self.matched:
+            weight = each.weight * _to_pixels(each.region.maps[self._grid], self._stride)
+            colours += weight * lay(each.candidates.pieces, seen, each.places_of_pixels())
+            mass += weight
+        return colours / mass.clamp(min=1e-6), mass
 
 
 def _vote(each: Matched, grid: str, colours: Tensor, mass: Tensor) -> None:

@@ -80,16 +80,38 @@ class Objective:
                     for window in self._windows:
                         term.ask(network.forward(window.crop(prepared)), window, by_content_alone=by_content_alone)
                     term.settle()
-                    colours, mass = term.votes()
-                    ground = self._picture_terms.vote_ground
-                    if ground is not None:
-                        colours = ground + self._picture_terms.vote_share * (colours - ground)
-                    self._votes = (colours, mass)
+                    self._votes = self._shared(*term.votes())
         if self._votes is None or not self._picture_terms.vote_weight:
             return x
+        return self._moved(x, *self._votes)
+
+    @torch.no_grad()
+    def lay(self, x: Tensor) -> Tensor:
+        """`x` repainted with pieces of its styles from around the places last matched; `x` itself where none are."""
+        if not self._picture_terms.vote_weight:
+            return x
+        for _, terms in self._networks:
+            for term in terms:
+                if isinstance(term, NeighbourTerm):
+                    colours, mass = self._shared(*term.lay(self._view(x)))
+                    low, high = (
+                        torch.as_tensor(bound, dtype=x.dtype, device=x.device)
+                        for bound in (self._picture_terms.low, self._picture_terms.high)
+                    )
+                    x = self._moved(x, colours, mass).clamp(low, high)
+        return x
+
+    def _shared(self, colours: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
+        """Votes mixed with the content as the strength asks."""
+        ground = self._picture_terms.vote_ground
+        if ground is not None:
+            colours = ground + self._picture_terms.vote_share * (colours - ground)
+        return colours, mass
+
+    def _moved(self, x: Tensor, colours: Tensor, mass: Tensor) -> Tensor:
+        """`x` with these colours, as the networks see them, where they have mass and it may change."""
         height, width = x.shape[2:]
-        colours, mass = (votes[..., :height, :width] for votes in self._votes)
-        moved = torch.where(mass > 0, colours, x)
+        moved = torch.where(mass[..., :height, :width] > 0, colours[..., :height, :width], x)
         return moved if self._active is None else x + self._active * (moved - x)
 
     def evaluate(self, x: Tensor) -> Evaluation:

@@ -38,12 +38,12 @@ class Outline:
         return footprint(self.trunk.channels_per_px, dtype.itemsize, optimizer, held, columns)
 
 
-def outline(recipe: Recipe) -> Outline:
-    """The outline of what a recipe would be painted with.
+def outline(recipe: Recipe, *, gpu: bool) -> Outline:
+    """The outline of what a recipe would be painted with, on a GPU or without.
 
     Raises `ScumbleError` as painting would, for features that are not there and layers that they lack.
     """
-    found = describe(recipe.features)
+    found = describe(recipe.features, gpu=gpu)
     suited = profile(found)
     asked = weighting(recipe, suited, found.architecture)
     trunk = Geometry.of(found.architecture, asked.taps)
@@ -51,6 +51,6 @@ def outline(recipe: Recipe) -> Outline:
     return Outline(found, asked, trunk, frame)
 
 
-def features_name(recipe: Recipe) -> str:
+def features_name(recipe: Recipe, *, gpu: bool) -> str:
     """The name of the features that a recipe would be painted with, as `Painting.features` tells it."""
-    return describe(recipe.features).name
+    return describe(recipe.features, gpu=gpu).name

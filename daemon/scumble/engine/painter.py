@@ -17,12 +17,12 @@ from scumble.engine.box import Box, bounds
 from scumble.engine.canvas import Canvas, to_array, to_tensor
 from scumble.engine.checkpoint import Checkpoint
 from scumble.engine.compose import Composer, Easel, Matrices, Weighting, weighting
-from scumble.engine.features import Profile, profile, resolve
+from scumble.engine.features import Profile, describe, profile, resolve
 from scumble.engine.frame import Frame
 from scumble.engine.job import Job, bind
-from scumble.engine.machine import device_of, dtype_of, held_pages, is_out_of_memory
+from scumble.engine.machine import device_of, dtype_of, held_pages, is_gpu, is_out_of_memory
 from scumble.engine.neighbours import Candidates
-from scumble.engine.outline import features_name, outline
+from scumble.engine.outline import Outline, features_name, outline
 from scumble.engine.packed import pack_candidates, pack_matrices, unpack_candidates, unpack_matrices
 from scumble.engine.resample import resize
 from scumble.engine.run import OnStep, Run, Step
@@ -30,7 +30,7 @@ from scumble.engine.schedule import Plan, available_bytes, plan
 from scumble.engine.shelf import Drawer, Shelf
 from scumble.engine.targets import Kept, bytes_of, wanted_above_own
 from scumble.engine.vgg import Trunk, normalized
-from scumble.engine.weights import Weights
+from scumble.engine.weights import Description, Weights
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
 from scumble.recipe import Recipe, Start
@@ -78,7 +78,8 @@ class Painter:
 
     def __init__(self, device: str = "auto", *, cache: Path | None = None, cache_bytes: int = 512 * 2**20) -> None:
         self.device = device_of(device)
-        self._weights: dict[tuple[str, bool, str], Weights] = {}
+        self.gpu = is_gpu(self.device)
+        self._weights: dict[tuple[Description, str, bool, str], Weights] = {}
         self._trunks: OrderedDict[str, Trunk] = OrderedDict()
         self.targets: Kept[Matrices] = Kept(bytes_of)
         self.candidates: Kept[Candidates] = Kept(lambda found: found.bytes)
@@ -118,9 +119,9 @@ class Painter:
 
     def features(self, recipe: Recipe) -> Weights:
         """The weights that a recipe would be painted with."""
-        key = (recipe.features, recipe.normalized, recipe.pooling.value)
+        key = self._weights_key(recipe)
         if key not in self._weights:
-            found = resolve(recipe.features)
+            found = resolve(recipe.features, gpu=self.gpu)
             self._weights = {key: normalized(found, recipe.pooling) if recipe.normalized else found}
         return self._weights[key]
 
@@ -129,13 +130,22 @@ class Painter:
 
         It takes milliseconds, loads nothing, and may be asked in another thread while `paint` runs.
         """
-        seen = outline(recipe)
+        seen = self.outline(recipe)
         cost = seen.footprint(dtype_of(recipe.precision, self.device), recipe.optimizer)
         return plan(*content_size, selected, recipe, cost, available_bytes(self.device), int(seen.halo))
 
     def features_name(self, recipe: Recipe) -> str:
         """The name of the features that a recipe would be painted with, without loading them."""
-        return features_name(recipe)
+        return features_name(recipe, gpu=self.gpu)
+
+    def outline(self, recipe: Recipe) -> Outline:
+        """The outline of what a recipe would be painted with."""
+        return outline(recipe, gpu=self.gpu)
+
+    def _weights_key(self, recipe: Recipe) -> tuple[Description, str, bool, str]:
+        # by its name alone, `auto` would stay what it was when weights have come meanwhile
+        found = describe(recipe.features, gpu=self.gpu)
+        return found, recipe.features, recipe.normalized, recipe.pooling.value
 
     def _paint(self, job: Job, todo: Plan, on_step: OnStep, began: float, resume: Checkpoint | None) -> Painting:
         recipe = job.recipe

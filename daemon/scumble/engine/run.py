@@ -89,7 +89,8 @@ class Run:
             self._tell(x, canvas, evaluation, descent, (index, iteration + 1), time.perf_counter() - began)
             if self.stopped:
                 break
-        return descent.finish(x)
+        x = descent.finish(x)
+        return x if self.stopped else objective.lay(x)
 
     def _descent(self, canvas: Canvas) -> Descent:
         recipe = self._job.recipe

@@ -21,10 +21,14 @@ WORKING_SIZE = {Quality.DRAFT: 384, Quality.NORMAL: 512, Quality.FINE: 1024}
 """The longest side of the painted part, where the recipe names no size."""
 ITERATIONS = {Quality.DRAFT: (40, 25, 15), Quality.NORMAL: (80, 50, 30), Quality.FINE: (150, 90, 50, 30)}
 """Iterations from the coarsest level to the finest; of fewer levels, the last ones."""
+ITERATIONS_WITH_PIECES = {Quality.DRAFT: (30, 20, 4), Quality.NORMAL: (60, 40, 10), Quality.FINE: (120, 70, 30, 10)}
+"""The same where each level ends with pieces of the style laid over it, which do the last iterations' work."""
 COARSEST = 64
 """No level's longest side is smaller, unless the picture is."""
 LEAST_BOX = 256
 """A selection smaller than this is seen with surroundings up to it, in px of the working size."""
+_LAYING = 4 * 3 * 16 + 8 * 24
+"""Bytes per pixel while pieces are laid: the digests of a style, its mirror image and the picture, and fields."""
 MEMORY_SHARE = 0.8
 """The part of the free memory that a job may take by itself."""
 
@@ -56,11 +60,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a step holds: bytes per pixel seen at once, per pixel of the whole picture, and in any case."""
+    """What a step holds: bytes per pixel seen at once, per pixel of the whole picture, and in any case.
+
+    `matches` tells whether it looks for neighbours.
+    """
 
     per_window_px: float
     per_picture_px: float
     fixed: float
+    matches: bool = False
 
     def bytes(self, window_px: float, picture_px: float) -> float:
         """The prediction for a step."""
@@ -78,13 +86,18 @@ def plan(
     size = recipe.size or WORKING_SIZE[recipe.quality]
     scale = min(1.0, size / max(selected.width, selected.height))
     box = _with_context(selected, width, height, recipe.context_px / scale, LEAST_BOX / scale)
-    levels = _levels(box, scale, recipe)
+    levels = _levels(box, scale, recipe, with_pieces=footprint.matches and lays_pieces(recipe))
     finest = levels[-1]
     pixels = finest.width * finest.height
     limit = min(available, recipe.memory_mb * 2**20) if recipe.memory_mb else available * MEMORY_SHARE
     tile = _tile(finest, footprint, limit, halo)
     window = pixels if tile is None else min(pixels, (tile + 2 * halo) ** 2)
     return Plan(box, scale, levels, tile, footprint.bytes(window, pixels) / 2**20)
+
+
+def lays_pieces(recipe: Recipe) -> bool:
+    """Whether a recipe that looks for neighbours lays pieces of the style at their places."""
+    return recipe.vote_weight > 0 and recipe.style_weight != 0
 
 
 def _with_context(selected: Box, width: int, height: int, margin: float, least: float) -> Box:
@@ -100,13 +113,13 @@ def _with_context(selected: Box, width: int, height: int, margin: float, least: 
     return Box(x, y, w, h)
 
 
-def _levels(box: Box, scale: float, recipe: Recipe) -> tuple[Level, ...]:
+def _levels(box: Box, scale: float, recipe: Recipe, *, with_pieces: bool) -> tuple[Level, ...]:
     longest = max(box.width, box.height) * scale
     going_on = recipe.start is Start.PICTURE  # a coarse level would throw the finished strokes away
     count = recipe.scales or (
         1 if going_on else 1 + max(0, min(2 + (longest > 1024), int(math.log2(longest / COARSEST))))
     )
-    given = recipe.iterations or ITERATIONS[recipe.quality]
+    given = recipe.iterations or (ITERATIONS_WITH_PIECES if with_pieces else ITERATIONS)[recipe.quality]
     if recipe.iterations and len(given) == 1:
         given = given * count
     if len(given) < count:
@@ -154,7 +167,8 @@ def footprint(
     window += 6 * 4 * hypercolumn_channels_per_px
     vectors = {Optimizer.ADAM: 8, Optimizer.SGD: 7, Optimizer.LBFGS: 28}[optimizer]
     content = 512 / 64 * itemsize + hypercolumn_channels_per_px * itemsize
-    return Footprint(window, vectors * 3 * 4 + content, weights_bytes)
+    matches = hypercolumn_channels_per_px > 0
+    return Footprint(window, vectors * 3 * 4 + content + _LAYING * matches, weights_bytes, matches)
 
 
 def available_bytes(device: torch.device) -> float:

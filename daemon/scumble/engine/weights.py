@@ -1,14 +1,13 @@
-"""Where the weights of the VGG networks come from, and how they are told apart.
+"""What weights of the VGG networks are, and how they are told apart.
 
 An *architecture* is one of Simonyan & Zisserman's networks (2015, table 1), without its classifier. *Filters* are the
 kernels of a convolution, (out, in, 3, 3), as `torch.nn.functional.conv2d` takes them. *Weights* are filters and biases
 with the *preprocessing* that they were trained with. A *source* is an address on the web and the start of its
-SHA-256. An *entry* is a name under which weights are kept in the folder `home()/weights`: `vgg19` and its like as
-trained by torchvision, `vgg19-caffe` the authors' own, converted from Caffe by J. Johnson. *Seeded* weights are not
-trained: they are computed from a number and always there.
+SHA-256: `vgg19` and its like as trained by torchvision, `vgg19-caffe` the authors' own, converted from Caffe by
+J. Johnson. *Seeded* weights are not trained: they are computed from a number and always there.
 
-Two layouts of names are read: torchvision's `features.N.weight` and the papers' `conv1_1.weight`. What is kept is the
-latter, as .safetensors with metadata, beside it `<name>.safetensors.sha256` in the form of `sha256sum`.
+Two layouts of names are read: torchvision's `features.N.weight` and the papers' `conv1_1.weight`. What is written is
+the latter, as .safetensors with metadata. Where weights are kept is told in `scumble.engine.weight_store`.
 """
 
 import hashlib
@@ -19,6 +18,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import Enum
 from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -31,9 +31,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scumble.engine.download import Progress, cannot_write, digest, exclusive, fetch
+from scumble.engine.download import cannot_write, digest
 from scumble.errors import ScumbleError
-from scumble.home import home
 
 ARCHITECTURES: dict[str, tuple[tuple[int, ...], ...]] = {
     "vgg11": ((64,), (128,), (256,) * 2, (512,) * 2, (512,) * 2),
@@ -64,6 +63,17 @@ CAFFE = Preprocessing("bgr", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
 SEEDED = Preprocessing("rgb", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
 
 
+class Training(Enum):
+    """What a network was trained on, which decides what suits it (`scumble.engine.features`)."""
+
+    NONE = "none"
+    """Nothing: its filters are seeded."""
+    PROCEDURAL = "procedural"
+    """Paintings drawn by a program: Scumble's own."""
+    PHOTOGRAPHS = "photographs"
+    """Photographs: ImageNet, and whatever does not say otherwise."""
+
+
 @dataclass(frozen=True, eq=False)
 class Weights:
     """Filters (out, in, 3, 3) and biases (out,), float32 on the CPU, by the names of `conv_names(architecture)`."""
@@ -76,18 +86,20 @@ class Weights:
     biases: Mapping[str, Tensor]
     digest: str
     """SHA-256 in hex over architecture, preprocessing, filters and biases: equal for equal networks."""
-    trained: bool
+    training: Training
+    entry: str = ""
+    """The name to keep them under, for example "vgg19-caffe"."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of weights without their numbers; `name`, `architecture`, … as in `Weights`. `entry` is the name to
-    keep them under, `reversed` tells that conv1_1 takes its channels in the other order than `preprocessing` gives."""
+    """What is known of weights without their numbers; `name`, `architecture`, … as in `Weights`. `reversed` tells that
+    conv1_1 takes its channels in the other order than `preprocessing` gives."""
 
     name: str
     architecture: str
     preprocessing: Preprocessing
-    trained: bool
+    training: Training
     entry: str = ""
     reversed: bool = False
 
@@ -122,29 +134,6 @@ _CAFFE_FIRST_FILTER = {
 }
 
 
-@dataclass(frozen=True)
-class Entry:
-    """Weights that are in `home()/weights`, or can be brought there from `url`. `size` in bytes, None if not there."""
-
-    name: str
-    file: Path
-    size: int | None
-    present: bool
-    kind: Literal["torchvision", "caffe", "other"]
-    url: str | None
-
-
-@dataclass(frozen=True)
-class Check:
-    """What `check` found: `expected` and `found` are SHA-256 in hex, `detail` a sentence for the user."""
-
-    name: str
-    state: Literal["ok", "missing", "damaged", "unrecorded"]
-    expected: str | None
-    found: str | None
-    detail: str
-
-
 def conv_names(architecture: str) -> tuple[str, ...]:
     """The convolutions in order: ("conv1_1", "conv1_2", "conv2_1", …)."""
     return tuple(
@@ -171,27 +160,39 @@ def seeded(architecture: str = "vgg19", seed: int = 0) -> Weights:
         depth = width
     filters["conv1_1"][:54] = torch.from_numpy(_frame())
     biases = {name: torch.zeros(len(w)) for name, w in filters.items()}
-    return _weights(describe_seeded(architecture, seed), filters, biases)
+    return assembled(describe_seeded(architecture, seed), filters, biases)
 
 
 def describe_seeded(architecture: str, seed: int = 0) -> Description:
     """What `seeded` makes."""
     _channels(architecture)
     name = f"{architecture} (seeded{f' {seed}' if seed else ''})"
-    return Description(name, architecture, SEEDED, trained=False)
+    return Description(name, architecture, SEEDED, Training.NONE, f"seeded-{architecture}")
 
 
-def from_file(path: Path) -> Weights:
+def from_file(path: Path, known: str | None = None) -> Weights:
     """The weights in a .safetensors, .pth or .pt file, in torchvision's layout or with names like `conv1_1.weight`.
 
     Which network it is follows from the channels; a classifier is left out, batch norms are folded into the
-    convolutions. The preprocessing is what the metadata key `preprocessing` says (`caffe`, `torchvision` or the
-    fields as JSON), else Caffe's if the file's name or the first filter is that of a network converted from Caffe,
-    else torchvision's. Nothing in the file is run. Raises ScumbleError `missing-file` or `bad-weights`.
+    convolutions; values of any type become float32. The preprocessing is what the metadata key `preprocessing` says
+    (`caffe`, `torchvision` or the fields as JSON), else Caffe's if the file's name or the first filter is that of a
+    network converted from Caffe, else torchvision's; the training is what the key `training` says, else photographs.
+    `known` is the source that the file came from, where that is known already. Nothing in the file is run. Raises
+    ScumbleError `missing-file` or `bad-weights`.
     """
-    if not path.is_file():
-        raise ScumbleError("missing-file", f"There is no file {path}.")
-    return _recognise(path)[0]
+    _require(path)
+    tensors, metadata = _read(path)
+    layers, folded = _layers(path, tensors)
+    found = _describe(path, layers, folded, metadata, known)
+    names = conv_names(found.architecture)
+    for name, layer in zip(names, layers, strict=True):
+        if not all(part.isfinite().all() for part in layer):
+            raise bad_weights(path, f"{name} holds values that are not finite")
+    filters = {name: _plain(weight) for name, (weight, _) in zip(names, layers, strict=True)}
+    biases = {name: _plain(bias) for name, (_, bias) in zip(names, layers, strict=True)}
+    if found.reversed:
+        filters["conv1_1"] = filters["conv1_1"].flip(1)
+    return assembled(found, filters, biases)
 
 
 def describe(path: Path) -> Description:
@@ -199,113 +200,42 @@ def describe(path: Path) -> Description:
 
     Refuses what `from_file` does, as far as that can be seen there.
     """
-    if not path.is_file():
-        raise ScumbleError("missing-file", f"There is no file {path}.")
+    _require(path)
     state = path.stat()
     return _described(path, state.st_ino, state.st_mtime_ns, state.st_size)
 
 
-def imagenet(architecture: str = "vgg19") -> Weights:
-    """The weights of that entry (`vgg19`, `vgg19-caffe`, …) in `home()/weights`.
+def save(
+    weights: Weights,
+    path: Path,
+    *,
+    half: bool = False,
+    about: Mapping[str, str] | None = None,
+    sha256: str = "",
+    url: str = "",
+) -> None:
+    """Write weights as .safetensors at once, and their SHA-256 beside.
 
-    Raises ScumbleError `missing-weights` if they are not there, `bad-weights` if they are damaged.
-    """
-    return from_file(kept_file(architecture))
-
-
-def kept_file(name: str) -> Path:
-    """The file of an entry in `home()/weights`; ScumbleError `missing-weights` if it is not there."""
-    path = _kept(name)
-    if not path.is_file():
-        raise ScumbleError("missing-weights", f"The weights {name} are not in {path.parent}.")
-    return path
-
-
-def available() -> list[Entry]:
-    """What can be downloaded, and what else is in `home()/weights`."""
-    others = sorted(path.stem for path in (home() / "weights").glob("*.safetensors"))
-    return [_entry(name) for name in dict.fromkeys([*SOURCES, *others])]
-
-
-def download(name: str, on_progress: Progress | None = None, *, source: Source | None = None) -> Path:
-    """Bring the weights of an entry from the web to `home()/weights`, verified and converted; returns their file.
-
-    About half a gigabyte comes, 37 to 80 MB stay. An interrupted download goes on where it stopped; weights that are
-    there and undamaged are left as they are. `on_progress` is called with the bytes that have come and the bytes in
-    all, or None if unknown. Raises ScumbleError `download-failed`, `cannot-write`, `bad-weights`, or `missing-weights`
-    for a name that has no source.
-    """
-    source = source or SOURCES.get(name)
-    path = _kept(name)
-    if source is None:
-        raise ScumbleError("missing-weights", f"There is no source for {name}; there are {', '.join(SOURCES)}.")
-    _make(path.parent)
-    with exclusive(path.parent / f".{name}.lock"):
-        if check(name).state != "ok":
-            raw = path.with_suffix(".pth")
-            full = fetch(source.url, raw, source.sha256, on_progress)
-            weights, _ = _recognise(raw, name)
-            save(weights, path, sha256=full, url=source.url)
-            raw.unlink()
-    return path
-
-
-def check(name: str) -> Check:
-    """Compare the SHA-256 of the weights of an entry with the one that was recorded when they came."""
-    path = _kept(name)
-    if not path.is_file():
-        return Check(name, "missing", None, None, f"{name} is not on this machine.")
-    found = digest(path)
-    try:
-        expected = _record(path).read_text().split()[0]
-    except (OSError, IndexError, UnicodeDecodeError):
-        return Check(name, "unrecorded", None, found, f"No SHA-256 was recorded for {path}.")
-    if found == expected:
-        return Check(name, "ok", expected, found, f"{name} is as it came.")
-    detail = f"{path} is damaged: its SHA-256 is {found}, recorded was {expected}; bring it again."
-    return Check(name, "damaged", expected, found, detail)
-
-
-def use_file(path: Path) -> Entry:
-    """Take over a weights file into `home()/weights`, converted, under the name of the network that it holds.
-
-    The name is the architecture, with `-bn` if batch norms were folded and `-caffe` for Caffe's preprocessing; what
-    was there under it is replaced. If the file's name ends with the start of its SHA-256 (`vgg19-dcbb9e9d.pth`), that
-    is verified. Raises ScumbleError `missing-file`, `bad-weights` or `cannot-write`.
-    """
-    if not path.is_file():
-        raise ScumbleError("missing-file", f"There is no file {path}.")
-    full = digest(path)
-    promised = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
-    if promised and not full.startswith(promised[1]):
-        raise _bad(path, f"it is damaged: its SHA-256 starts with {full[:8]}, not with {promised[1]} as its name says")
-    known = next((name for name, source in SOURCES.items() if full.startswith(source.sha256)), None)
-    weights, name = _recognise(path, known)
-    if not weights.trained:
-        raise _bad(path, "the network in it is not trained")
-    kept = _kept(name)
-    _make(kept.parent)
-    save(weights, kept, sha256=full, url=SOURCES[known].url if known else "")
-    return _entry(name)
-
-
-def save(weights: Weights, path: Path, *, sha256: str = "", url: str = "") -> None:
-    """Write weights as .safetensors at once, and their SHA-256 beside; `sha256` and `url` tell where they came from.
-
-    Raises ScumbleError `cannot-write`; what was at `path` is then untouched.
+    With `half` as float16, which is half the size and rounds the values: what `from_file` then reads is another
+    network, with another digest. `about` is metadata of any other kind, such as how they were trained; `sha256` and
+    `url` tell where they came from. Raises ScumbleError `cannot-write`; what was at `path` is then untouched.
     """
     tensors = {
-        f"{name}.{part}": tensor
+        f"{name}.{part}": tensor.half() if half else tensor
         for part, tensors in (("weight", weights.filters), ("bias", weights.biases))
         for name, tensor in tensors.items()
     }
+    for name, tensor in tensors.items():
+        if half and tensor.isinf().any():
+            raise ScumbleError("cannot-write", f"{path} cannot be written: {name} is too large for float16.")
     metadata = {
+        **(about or {}),
         "layout": "scumble",
         "entry": path.stem,
         "name": weights.name,
         "architecture": weights.architecture,
         "preprocessing": json.dumps(asdict(weights.preprocessing)),
-        "trained": json.dumps(weights.trained),
+        "training": weights.training.value,
         "sha256": sha256,
         "url": url,
     }
@@ -314,7 +244,7 @@ def save(weights: Weights, path: Path, *, sha256: str = "", url: str = "") -> No
         save_file(tensors, fresh, metadata)
         record = f"{digest(fresh)}  {path.name}\n"
         fresh.replace(path)
-        _record(path).write_text(record)
+        record_of(path).write_text(record)
     except SafetensorError as error:
         raise ScumbleError("cannot-write", f"{path} cannot be written: {error}.") from error
     except OSError as error:
@@ -323,58 +253,26 @@ def save(weights: Weights, path: Path, *, sha256: str = "", url: str = "") -> No
         fresh.unlink(missing_ok=True)
 
 
+def record_of(path: Path) -> Path:
+    """Where `save` writes the SHA-256 of a file, in the form of `sha256sum`."""
+    return path.with_name(path.name + ".sha256")
+
+
+def bad_weights(path: Path, reason: str) -> ScumbleError:
+    """The error for a file that is no weights, or not the right ones."""
+    return ScumbleError("bad-weights", f"{path} cannot be used: {reason}.")
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise ScumbleError("missing-file", f"There is no file {path}.")
+
+
 def _channels(architecture: str) -> tuple[tuple[int, ...], ...]:
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ScumbleError("missing-weights", f"There is no network {architecture}; there are {known}.")
     return ARCHITECTURES[architecture]
-
-
-def _kept(name: str) -> Path:
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ScumbleError("missing-weights", f"{name!r} is no name of weights; there are {', '.join(SOURCES)}.")
-    return home() / "weights" / f"{name}.safetensors"
-
-
-def _record(path: Path) -> Path:
-    return path.with_name(path.name + ".sha256")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-
-
-def _entry(name: str) -> Entry:
-    file = _kept(name)
-    present = file.is_file()
-    source = SOURCES.get(name)
-    kind: Literal["torchvision", "caffe", "other"] = "other"
-    if source:
-        kind = "caffe" if name.endswith("-caffe") else "torchvision"
-    return Entry(name, file, file.stat().st_size if present else None, present, kind, source.url if source else None)
-
-
-def _bad(path: Path, reason: str) -> ScumbleError:
-    return ScumbleError("bad-weights", f"{path} cannot be used: {reason}.")
-
-
-def _recognise(path: Path, known: str | None = None) -> tuple[Weights, str]:
-    """The weights in a file, and the entry under which to keep them. `known`: the entry, if that is known already."""
-    tensors, metadata = _read(path)
-    layers, folded = _layers(path, tensors)
-    found = _describe(path, layers, folded, metadata, known)
-    names = conv_names(found.architecture)
-    for name, layer in zip(names, layers, strict=True):
-        if not all(part.isfinite().all() for part in layer):
-            raise _bad(path, f"{name} holds values that are not finite")
-    filters = {name: _plain(weight) for name, (weight, _) in zip(names, layers, strict=True)}
-    biases = {name: _plain(bias) for name, (_, bias) in zip(names, layers, strict=True)}
-    if found.reversed:
-        filters["conv1_1"] = filters["conv1_1"].flip(1)
-    return _weights(found, filters, biases), found.entry
 
 
 @lru_cache(maxsize=16)
@@ -394,7 +292,7 @@ def _describe(
     known = known or metadata.get("entry")
     known = known or next((name for name, source in SOURCES.items() if source.sha256 in path.name), None)
     if known in SOURCES and known.removesuffix("-caffe") != architecture:
-        raise _bad(path, f"it holds {architecture}, not {known}")
+        raise bad_weights(path, f"it holds {architecture}, not {known}")
     order = _caffe_order(architecture, _plain(layers[0][0]))
     if "preprocessing" in metadata:
         preprocessing = _preprocessing(path, metadata["preprocessing"])
@@ -410,26 +308,44 @@ def _describe(
         name=metadata.get("name", f"{architecture} ({origin})"),
         architecture=architecture,
         preprocessing=preprocessing,
-        trained=metadata.get("trained") != "false",
+        training=_training(path, metadata),
         entry=known or architecture + "-bn" * folded + "-caffe" * caffe,
         reversed="preprocessing" not in metadata and order == "rgb",
     )
 
 
-def _weights(found: Description, filters: Mapping[str, Tensor], biases: Mapping[str, Tensor]) -> Weights:
+def assembled(found: Description, filters: Mapping[str, Tensor], biases: Mapping[str, Tensor]) -> Weights:
+    """Weights of a description, from filters (out, in, 3, 3) and biases (out,) by convolution, contiguous float32."""
     content = hashlib.sha256(json.dumps([found.architecture, asdict(found.preprocessing)]).encode())
     for conv in conv_names(found.architecture):
         content.update(filters[conv].numpy().data)
         content.update(biases[conv].numpy().data)
-    digest = content.hexdigest()
-    return Weights(found.name, found.architecture, found.preprocessing, filters, biases, digest, found.trained)
+    return Weights(
+        name=found.name,
+        architecture=found.architecture,
+        preprocessing=found.preprocessing,
+        filters=filters,
+        biases=biases,
+        digest=content.hexdigest(),
+        training=found.training,
+        entry=found.entry,
+    )
+
+
+def _training(path: Path, metadata: Mapping[str, str]) -> Training:
+    if "training" not in metadata:  # files of earlier versions say whether they were trained, others nothing
+        return Training.NONE if metadata.get("trained") == "false" else Training.PHOTOGRAPHS
+    try:
+        return Training(metadata["training"])
+    except ValueError as error:
+        raise bad_weights(path, "its metadata does not tell what it was trained on") from error
 
 
 def _read(path: Path, *, whole: bool = True) -> tuple[dict[str, Any], dict[str, str]]:
     """What a file holds by name, and its metadata. Never runs what a pickle asks for. If not `whole`, large tensors of
     .safetensors are of the right shape and type, but hold zeros."""
     if path.suffix not in (".safetensors", ".pth", ".pt"):
-        raise _bad(path, "its name ends neither with .safetensors nor with .pth or .pt")
+        raise bad_weights(path, "its name ends neither with .safetensors nor with .pth or .pt")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
@@ -438,14 +354,14 @@ def _read(path: Path, *, whole: bool = True) -> tuple[dict[str, Any], dict[str, 
                 return {key: read(key) for key in wanted}, file.metadata() or {}
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise _bad(path, _suspicion(path) or "it holds more than tensors, or it is damaged") from error
+        raise bad_weights(path, _suspicion(path) or "it holds more than tensors, or it is damaged") from error
     # Damaged files make torch and safetensors fail in many ways, none of them documented.
     except Exception as error:
-        raise _bad(path, _suspicion(path) or "it is damaged or not complete") from error
+        raise bad_weights(path, _suspicion(path) or "it is damaged or not complete") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping):
-        raise _bad(path, "it does not hold tensors by name")
+        raise bad_weights(path, "it does not hold tensors by name")
     return {key: value for key, value in content.items() if isinstance(key, str)}, {}
 
 
@@ -479,20 +395,20 @@ def _layers(path: Path, tensors: Mapping[str, Any]) -> tuple[list[tuple[Tensor, 
         if match := _KEY.fullmatch(key):
             dense = isinstance(tensor, Tensor) and tensor.layout is torch.strided and tensor.device.type == "cpu"
             if not dense or not tensor.is_floating_point():
-                raise _bad(path, f"{key} is no tensor of floating-point numbers")
+                raise bad_weights(path, f"{key} is no tensor of floating-point numbers")
             units.setdefault(match[1], {})[match[2]] = tensor.detach()
     layers: list[tuple[Tensor, Tensor]] = []
     folded = False
     for unit in sorted(units, key=lambda unit: [int(number) for number in re.findall(r"\d+", unit)]):
         parts = units[unit]
         if "weight" not in parts or "bias" not in parts:
-            raise _bad(path, f"{unit} has no {'bias' if 'weight' in parts else 'weight'}")
+            raise bad_weights(path, f"{unit} has no {'bias' if 'weight' in parts else 'weight'}")
         if "running_mean" not in parts:
             layers.append((parts["weight"], parts["bias"]))
             continue
         width = layers[-1][1].shape if layers else None
         if any(part not in parts or parts[part].shape != width for part in _BATCH_NORM):
-            raise _bad(path, f"the batch norm {unit} does not fit the convolution before it")
+            raise bad_weights(path, f"the batch norm {unit} does not fit the convolution before it")
         layers[-1] = _fold(*layers[-1], *(parts[part] for part in _BATCH_NORM))
         folded = True
     return layers, folded
@@ -508,14 +424,16 @@ def _fold(
 
 def _architecture(path: Path, layers: list[tuple[Tensor, Tensor]]) -> str:
     if not layers:
-        raise _bad(path, "it holds no layers named like features.0.weight or conv1_1.weight")
+        raise bad_weights(path, "it holds no layers named like features.0.weight or conv1_1.weight")
     widths = [len(bias) if bias.ndim == 1 else 0 for _, bias in layers]
     architecture = next((name for name, blocks in ARCHITECTURES.items() if list(sum(blocks, ())) == widths), None)
     if architecture is None:
-        raise _bad(path, f"its layers have {', '.join(map(str, widths))} channels, which is none of the VGG networks")
+        raise bad_weights(
+            path, f"its layers have {', '.join(map(str, widths))} channels, which is none of the VGG networks"
+        )
     for name, (weight, _), (depth, width) in zip(conv_names(architecture), layers, pairwise([3, *widths]), strict=True):
         if weight.shape != (width, depth, 3, 3):
-            raise _bad(path, f"{name} has the shape {tuple(weight.shape)} instead of {(width, depth, 3, 3)}")
+            raise bad_weights(path, f"{name} has the shape {tuple(weight.shape)} instead of {(width, depth, 3, 3)}")
     return architecture
 
 
@@ -543,10 +461,10 @@ def _preprocessing(path: Path, text: str) -> Preprocessing:
         order, scale, mean, std = (fields[key] for key in ("order", "scale", "mean", "std"))
         preprocessing = Preprocessing(order, float(scale), tuple(map(float, mean)), tuple(map(float, std)))  # type: ignore[arg-type]
     except (ValueError, TypeError, KeyError) as error:
-        raise _bad(path, "its metadata does not tell the preprocessing") from error
+        raise bad_weights(path, "its metadata does not tell the preprocessing") from error
     values = [preprocessing.scale, *preprocessing.mean, *preprocessing.std]
     if order not in ("rgb", "bgr") or len(values) != 7 or len(mean) != 3 or not np.isfinite(values).all() or 0 in std:
-        raise _bad(path, "its metadata does not tell the preprocessing")
+        raise bad_weights(path, "its metadata does not tell the preprocessing")
     return preprocessing
 
 

@@ -2,7 +2,8 @@
 
 A **style** is a picture with a name, tags and perhaps a *crop*, the part of it that is used. Each has a folder under
 its id with `style.json`, the picture's file as it came, and a *thumbnail* of the crop. The **bundled** styles are the
-paintings of `scumble.drawn`: listed from the start, drawn when one is first needed. They cannot be changed or removed.
+paintings and the swatches of `scumble.drawn`: listed from the start; a painting is drawn when it is first needed. They
+cannot be changed or removed.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from scumble import __version__
 from scumble.codecs import quantised, unit
-from scumble.drawn import painting
+from scumble.drawn import painting, swatches
 from scumble.errors import ScumbleError
 from scumble.home import private_folder, sync_folder, write_private
 from scumble.picture import Picture, decode, encode
@@ -39,8 +40,8 @@ log = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 256
 """The longest side of a thumbnail."""
-BUNDLED_PX = 768
-"""The side of a bundled style."""
+PAINTING_PX = 768
+"""The side of a bundled painting."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _LONGEST_SLUG = 56
@@ -63,8 +64,20 @@ BUNDLED: dict[str, _Bundle] = {
     "watercolour": _Bundle("Watercolour poppies", ("watercolour", "soft", "washes", "warm", "landscape")),
     "glass": _Bundle("Stained glass", ("glass", "outlines", "flat", "colourful")),
     "bands": _Bundle("Flowing bands", ("oil", "strokes", "orange", "teal", "landscape")),
+    "tides": _Bundle("Tides", ("strokes", "swirls", "blue", "beige", "abstract")),
+    "sea-glass": _Bundle("Sea glass", ("glass", "outlines", "teal", "bright", "abstract")),
+    "blue-facets": _Bundle("Blue facets", ("shapes", "soft", "blue", "abstract")),
+    "moonlit-brush": _Bundle("Moonlit brush", ("brush", "dry", "blue", "night", "abstract")),
+    "sand-ripples": _Bundle("Sand ripples", ("dots", "print", "beige", "abstract")),
+    "ember-dunes": _Bundle("Ember dunes", ("texture", "orange", "dark", "abstract")),
+    "ochre-cutouts": _Bundle("Ochre cut-outs", ("shapes", "outlines", "yellow", "purple", "abstract")),
+    "zebra": _Bundle("Zebra", ("lines", "swirls", "bright", "abstract")),
+    "meadow-wind": _Bundle("Wind in the meadow", ("strokes", "swirls", "green", "abstract")),
+    "torn-paper": _Bundle("Torn paper", ("brush", "dry", "blue", "flat", "abstract")),
+    "charcoal-strokes": _Bundle("Charcoal strokes", ("strokes", "swirls", "gray", "abstract")),
+    "night-harbour": _Bundle("Night harbour", ("glass", "outlines", "purple", "colourful", "abstract")),
 }
-"""The bundled styles by id, which is the painting's name."""
+"""The bundled styles by id, which is the painting's or the swatch's name."""
 
 
 _Side = Annotated[int, Field(ge=1)]
@@ -128,7 +141,9 @@ class Library:
         return _bundled(id) if id in BUNDLED else self._record(id).style(id)
 
     def picture(self, id: str) -> bytes:
-        """The file of a style's picture as it was given, or a PNG for a bundled style; ScumbleError `not-found`."""
+        """The file of a style's picture as it was given, or that of a bundled style; ScumbleError `not-found`."""
+        if id in swatches.SWATCHES:
+            return swatches.swatch(id)
         if id in BUNDLED:
             return self._draw(id)
         with self._lock:
@@ -244,7 +259,7 @@ class Library:
             except OSError:
                 pass
             began = time.monotonic()
-            data = encode(Picture.from_rgb(painting(id, BUNDLED_PX, BUNDLED_PX)), "png")
+            data = encode(Picture.from_rgb(painting(id, PAINTING_PX, PAINTING_PX)), "png")
             log.info("The style %s was drawn in %.1f s.", id, time.monotonic() - began)
             try:
                 private_folder(self._drawn)
@@ -358,12 +373,13 @@ def _slug(name: str) -> str:
 
 
 def _bundled(id: str) -> Style:
+    side = swatches.SIZE_PX if id in swatches.SWATCHES else PAINTING_PX
     return Style(
         id=id,
         name=BUNDLED[id].name,
         tags=[*BUNDLED[id].tags],
-        width=BUNDLED_PX,
-        height=BUNDLED_PX,
+        width=side,
+        height=side,
         crop=None,
         is_bundled=True,
         picture=LIBRARY + id,

@@ -186,7 +186,7 @@ def _around_terms(pixels: int, first: bool = True) -> tuple[float, ...]:
     return 1.0, pixels
 
 
-_NETWORKS = {"vgg19": 1.0, "vgg16": 0.75, "vgg13": 0.55, "vgg11": 0.35}
+_NETWORKS = {"vgg19": 1.0, "scumble-full": 1.0, "vgg16": 0.75, "vgg13": 0.55, "vgg11": 0.35}
 """What a step of it costs, in parts of VGG19's; of any other network that of `vgg19-lite`."""
 
 

@@ -28,7 +28,6 @@ from PIL import Image
 
 from scumble.engine.checkpoint import Checkpoint
 from scumble.engine.machine import dtype_of, processor_name
-from scumble.engine.outline import features_name, outline
 from scumble.engine.painter import Painter, Step
 from scumble.engine.schedule import Box, available_bytes
 from scumble.errors import ScumbleError
@@ -152,7 +151,7 @@ class Worker:
         sitting.shown = Rectangle(x=box.x, y=box.y, width=box.width, height=box.height)
         return say.Began(
             job=order.job,
-            features=features_name(recipe),
+            features=self._painter.features_name(recipe),
             preview_bounds=sitting.shown,
             iterations=sum(level.iterations for level in plan.levels),
             memory_mb=plan.memory_mb,
@@ -190,7 +189,7 @@ class Worker:
                 levels=[(level.width * level.height, level.iterations) for level in plan.levels],
                 tile_px=plan.tile_px,
                 memory_mb=plan.memory_mb,
-                features=features_name(recipe),
+                features=self._painter.features_name(recipe),
                 device=str(self._painter.device),
                 warnings=warnings,
             )
@@ -309,8 +308,8 @@ def kind(painter: Painter, recipe: Recipe) -> str:
     parts = [
         str(painter.device),
         processor_name(painter.device),
-        features_name(recipe),
-        f"neighbours {recipe.matchings}" if outline(recipe).asked.neighbours else "gram",
+        painter.features_name(recipe),
+        f"neighbours {recipe.matchings}" if painter.outline(recipe).asked.neighbours else "gram",
         recipe.optimizer.value,
         str(dtype_of(recipe.precision, painter.device)),
         f"{len(recipe.styles)} styles",

@@ -1,0 +1,1 @@
+"""Making features of our own: procedural paintings and the training on them."""
