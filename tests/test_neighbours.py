@@ -35,7 +35,7 @@ def grid_region(mask=ONE):
 
 
 def term_for(trunk, style, content, mask=ONE, visible=ONE, share=0.5, tile=None):
-    found = candidates(trunk, style, visible, TAPS, STRIDE, around(tile))
+    found = candidates(trunk, style, visible, dict.fromkeys(TAPS, 1.0), STRIDE, around(tile))
     matched = Matched.of(grid_region(mask), found, 1.0, share, 24, 32)
     term = NeighbourTerm(trunk, TAPS, STRIDE, "grid", [matched])
     prepared = trunk.prepare(content)
@@ -218,7 +218,7 @@ def test_pieces_are_laid_where_the_region_is(trunk):
 
 def test_pieces_of_two_styles_are_mixed_by_their_weights(trunk):
     styles = [torch.full((1, 3, 48, 64), level) for level in (0.25, 0.75)]
-    both = [candidates(trunk, style, ONE, TAPS, STRIDE, around()) for style in styles]
+    both = [candidates(trunk, style, ONE, dict.fromkeys(TAPS, 1.0), STRIDE, around()) for style in styles]
     matched = [
         Matched.of(grid_region(), found, weight, 0.5, 24, 32) for found, weight in zip(both, (3, 1), strict=True)
     ]
@@ -233,7 +233,7 @@ def test_pieces_come_from_what_is_visible_of_a_style_also_where_it_is_no_candida
     monkeypatch.setattr(neighbours, "MOST_CANDIDATES", 100)
     visible = torch.zeros(1, 1, 48, 64)
     visible[..., :, :32] = 1
-    found = candidates(trunk, picture(1), visible, TAPS, STRIDE, around())
+    found = candidates(trunk, picture(1), visible, dict.fromkeys(TAPS, 1.0), STRIDE, around())
     assert len(found.places) <= 100
     allowed = found.pieces.allowed.view(48, 128)
     assert torch.equal(allowed, torch.cat([visible, visible.flip(3)], 3)[0, 0] > 0)

@@ -400,9 +400,10 @@ def test_an_error_of_the_caller_ends_the_job(painter):
 def test_going_on_starts_from_the_earlier_picture(painter, style_loss):
     """One short step away from it, and not from the content."""
     earlier = rgb_picture(48, 64, seed=33)
-    fields = {"start": "picture", "start_picture": "earlier", "iterations": 1, "learning_rate": 0.01}
+    fields = {"start": "picture", "start_picture": "earlier", "iterations": 1, "learning_rate": 0.01, "vote_weight": 0}
     result = painted(painter, pictures={"earlier": earlier}, style_loss=style_loss, **fields).picture
     assert np.abs(result.rgb() - earlier.rgb()).max() < 0.05
+
 
 
 def test_going_on_goes_on_falling(painter):

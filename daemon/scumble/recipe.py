@@ -214,7 +214,8 @@ class Recipe(_Model):
     vote_weight: Weight = 1.0
     """With `style_loss: neighbours`: how strongly the style's own patches, at the matched places, draw the pixels."""
     matchings: Annotated[int, Field(ge=1, le=100)] = 3
-    """With `style_loss: neighbours`: how often per scale the neighbours are looked for."""
+    """With `style_loss: neighbours`: how often per scale the neighbours are looked for, at most every five
+    iterations."""
     scaling: Scaling = Scaling.EVERYDAY
     content_form: ContentForm = ContentForm.MEAN
     content_weight: Weight | None = None

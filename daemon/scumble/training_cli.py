@@ -30,14 +30,14 @@ def train_features(output: Path, seed: int, share: float, until: int | None, dev
     """
     from scumble.console import say
     from scumble.engine.machine import device_of
-    from scumble.training.course import Course
+    from scumble.training import course as courses
     from scumble.training.trainer import Trainer
 
-    course = Course(seed=seed).shortened(share)
-    trainer = Trainer(course, device_of(device))
+    course = courses.standard(seed).shortened(share)
     kept = output.with_suffix(".training")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+        trainer = Trainer(course, device_of(device))
         if kept.is_file():
             trainer.load(kept)
             say(f"Going on at step {trainer.step} of {course.steps}.")

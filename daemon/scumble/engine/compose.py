@@ -48,7 +48,7 @@ class Weighting:
     style: float
     tv: float
     frame: float
-    neighbours: tuple[str, ...]
+    neighbours: Mapping[str, float]
     content_share: float
 
     @property
@@ -93,10 +93,10 @@ def weighting(recipe: Recipe, suited: Profile, architecture: str) -> Weighting:
         for tap, weight in style.items()
     }
     balance = suited.content_at_60 * 10 ** ((60 - recipe.strength) / 20)
-    neighbours: tuple[str, ...] = ()
+    neighbours: Mapping[str, float] = {}
     if (recipe.style_loss or suited.style_loss) is StyleLoss.NEIGHBOURS:
-        suiting = tuple(name for name in suited.neighbour_layers if name in order)
-        neighbours = tuple(style) if recipe.style_layers else suiting
+        suiting = {name: weight for name, weight in suited.neighbour_layers.items() if name in order}
+        neighbours = style if recipe.style_layers else suiting
         statistics = {}
     return Weighting(
         content_layers=content,
@@ -243,12 +243,14 @@ class Composer:
                 term.guide(network.forward(window.crop(prepared)), window)
         return term
 
-    def _candidates(self, network: Network, picture: StylePicture, taps: tuple[str, ...], stride: int) -> Candidates:
+    def _candidates(
+        self, network: Network, picture: StylePicture, taps: Mapping[str, float], stride: int
+    ) -> Candidates:
         def compute() -> Candidates:
             padded, mask, around = self._padded(picture)
             return candidates(network, padded, mask, taps, stride, around)
 
-        return self.easel.kept_candidates.get((*self._seen_as(network, picture), taps, stride), compute)
+        return self.easel.kept_candidates.get((*self._seen_as(network, picture), *taps.items(), stride), compute)
 
     def _seen_as(self, network: Network, picture: StylePicture) -> tuple[Hashable, ...]:
         """All that a style's numbers depend on but what is asked of them; how it is padded and tiled shows in the last

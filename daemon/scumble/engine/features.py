@@ -31,7 +31,7 @@ class Profile:
     content_layers: Mapping[str, float]
     style_layers: Mapping[str, float]
     style_loss: StyleLoss
-    neighbour_layers: tuple[str, ...]
+    neighbour_layers: Mapping[str, float]
     frame_scales: tuple[int, ...]
     frame_weight: float
     content_at_60: float
@@ -42,7 +42,7 @@ PHOTOGRAPHS = Profile(
     content_layers={"conv4_2": 1.0},
     style_layers={"conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2},
     style_loss=StyleLoss.GRAM,
-    neighbour_layers=("conv1_2", "conv2_2", "conv3_2", "conv3_4", "conv4_2"),
+    neighbour_layers=dict.fromkeys(("conv1_2", "conv2_2", "conv3_2", "conv3_4", "conv4_2"), 1.0),
     frame_scales=(1, 2, 4),
     frame_weight=0.0,
     content_at_60=0.3,
@@ -52,7 +52,7 @@ SEEDED = Profile(
     content_layers={"conv3_2": 1.0},
     style_layers={"conv1_1": 0.25, "conv2_1": 0.25, "conv3_1": 0.25, "conv4_1": 0.25},
     style_loss=StyleLoss.NEIGHBOURS,
-    neighbour_layers=("conv1_1", "conv2_1", "conv3_1", "conv4_1"),
+    neighbour_layers=dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1"), 1.0),
     # the first 54 filters of conv1_1 are the frame at scale 1
     frame_scales=(2, 4),
     frame_weight=0.5,
@@ -61,7 +61,11 @@ SEEDED = Profile(
 )
 
 
-PROCEDURAL = replace(SEEDED, neighbour_layers=("conv1_1", "conv2_1", "conv3_1", "conv4_1"))
+PROCEDURAL = replace(
+    SEEDED,
+    # what is deeper than conv1_1 was taught not to mind colours, so that alone must see to them
+    neighbour_layers={"conv1_1": 2.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0},
+)
 
 _BY_ENTRY = {embedded.LITE: PROCEDURAL, embedded.FULL: PROCEDURAL}
 _BY_TRAINING = {Training.NONE: SEEDED, Training.PROCEDURAL: PROCEDURAL, Training.PHOTOGRAPHS: PHOTOGRAPHS}

@@ -11,7 +11,7 @@ Sources: Kolkin et al. 2022, "Neural Neighbor Style Transfer" (matching, the cos
 Kwatra et al. 2005, "Texture Optimization for Example-based Synthesis" (votes).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +26,7 @@ from scumble.engine.vgg import Maps, Network
 FINE_GRID, COARSE_GRID = 2, 4
 """Neighbours are looked for on a grid of so many px: the fine one up to `FINE_GRID_PX` pixels."""
 FINE_GRID_PX = 256 * 256
-SEARCH_DIMENSIONS = 48
+SEARCH_DIMENSIONS = 32
 """Hypercolumns are compared in so many principal components of the style's."""
 MOST_CANDIDATES = 2**17
 """A larger style offers a regular sample of its positions, so that a search costs the same for every size."""
@@ -44,7 +44,7 @@ def grid_stride(pixels: int) -> int:
     return FINE_GRID if pixels <= FINE_GRID_PX else COARSE_GRID
 
 
-def grid_map(maps: Maps, taps: Sequence[str], stride: int, strides: Mapping[str, int]) -> list[Tensor]:
+def grid_map(maps: Maps, taps: Iterable[str], stride: int, strides: Mapping[str, int]) -> list[Tensor]:
     """The taps' maps brought to a grid of `stride` px, each (1, channels, height, width), float32; differentiable."""
     found = []
     for tap in taps:
@@ -165,10 +165,10 @@ def _shift(field: Tensor, dy: int, dx: int) -> Tensor:
 
 @torch.no_grad()
 def candidates(
-    network: Network, rgb: Tensor, visible: Tensor, taps: Sequence[str], stride: int, windows: Sequence[Window]
+    network: Network, rgb: Tensor, visible: Tensor, taps: Mapping[str, float], stride: int, windows: Sequence[Window]
 ) -> Candidates:
     """Everything a style offers. `rgb` (1, 3, height, width) and `visible` (1, 1, …) have sides on the network's
-    grid."""
+    grid; `taps` says how much each layer counts in a hypercolumn."""
     halves = [_columns(network, half, taps, stride, windows) for half in (rgb, rgb.flip(3))]
     layers = [torch.cat(pair, 1).flatten(0, 1) for pair in zip(*halves, strict=True)]
     both = torch.cat([visible, visible.flip(3)], 3)
@@ -181,7 +181,8 @@ def candidates(
     rows = [layer[places] for layer in layers]
     means = tuple(row.mean(0) for row in rows)
     scales = tuple(
-        1 / max(float((row - mean).square().mean().sqrt()), 1e-6) for row, mean in zip(rows, means, strict=True)
+        weight / max(float((row - mean).square().mean().sqrt()), 1e-6)
+        for row, mean, weight in zip(rows, means, taps.values(), strict=True)
     )
     vectors = nnf.normalize(_standard(rows, means, scales), dim=1)
     sample = vectors[:: max(1, len(vectors) // 8192)]
@@ -199,7 +200,7 @@ def candidates(
 
 
 def _columns(
-    network: Network, rgb: Tensor, taps: Sequence[str], stride: int, windows: Sequence[Window]
+    network: Network, rgb: Tensor, taps: Iterable[str], stride: int, windows: Sequence[Window]
 ) -> list[Tensor]:
     """Each layer on the grid, (height, width, channels), of a whole picture."""
     prepared = network.prepare(rgb)
@@ -270,7 +271,7 @@ class NeighbourTerm:
     kind = "style"
 
     def __init__(
-        self, network: Network, taps: Sequence[str], stride: int, grid: str, matched: Sequence[Matched]
+        self, network: Network, taps: Iterable[str], stride: int, grid: str, matched: Sequence[Matched]
     ) -> None:
         self.taps = tuple(taps)
         self._strides = network.stride
@@ -311,33 +312,35 @@ class NeighbourTerm:
             each.field = each.candidates.cohere(field.view(height, width), each.directions)
 
     def observe(self, maps: Maps, window: Window) -> None:
-        with torch.no_grad():
-            loss = self._loss(maps, window)
-        self._sum += float(loss) if loss is not None else 0.0
+        # of the whole picture the gradient is asked next, for the same maps: one look serves both
+        loss, slopes = self._pull(maps, window, differentiable=window.whole)
+        self._pulled = (maps, slopes) if window.whole else None
+        self._sum += loss
 
     def solve(self) -> float:
         total, self._sum = self._sum, 0.0
-        self._pulled = None
         return total
 
     def add_gradient(self, tap: str, maps: Maps, window: Window, g: Tensor | None) -> Tensor | None:
         if tap not in self.taps:
             return g
         if self._pulled is None or self._pulled[0] is not maps:
-            self._pulled = (maps, self._pull(maps, window))
+            self._pulled = (maps, self._pull(maps, window)[1])
         slope = self._pulled[1].pop(tap, None)
         if slope is None:
             return g
         g = zeros_like_map(maps[tap]) if g is None else g
         return g.add_(slope.to(g.dtype))
 
-    def _pull(self, maps: Maps, window: Window) -> dict[str, Tensor]:
-        leaves = {tap: maps[tap].detach().requires_grad_() for tap in self.taps}
-        with torch.enable_grad():
+    def _pull(self, maps: Maps, window: Window, *, differentiable: bool = True) -> tuple[float, dict[str, Tensor]]:
+        """The loss of a window, and its gradient with respect to each tap."""
+        leaves = {tap: maps[tap].detach().requires_grad_(differentiable) for tap in self.taps}
+        with torch.set_grad_enabled(differentiable):
             loss = self._loss(leaves, window)
-        if loss is None:
-            return {}
-        return dict(zip(self.taps, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+        if loss is None or not differentiable:
+            return 0.0 if loss is None else float(loss), {}
+        slopes = torch.autograd.grad(loss, list(leaves.values()))
+        return float(loss.detach()), dict(zip(self.taps, slopes, strict=True))
 
     def _loss(self, maps: Maps, window: Window) -> Tensor | None:
         losses = []

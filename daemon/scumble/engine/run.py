@@ -41,6 +41,9 @@ class Step:
     """Call it for what the job needs to go on from here; only before the next iteration."""
 
 
+LEAST_APART = 5
+"""Iterations between two searches for neighbours, at least: fewer do not move the picture enough to find others."""
+
 OnStep = Callable[[Step], bool | None]
 """Told after every iteration; a true answer stops the painting and keeps what is there."""
 
@@ -160,7 +163,9 @@ def _own(tensor: Tensor) -> Tensor:
 
 
 def _rounds(iterations: int, count: int) -> set[int]:
-    """The iterations before which neighbours are looked for: evenly spread, the first included."""
+    """The iterations before which neighbours are looked for: evenly spread, the first included, none soon after
+    another."""
+    count = min(count, max(1, iterations // LEAST_APART))
     return {iterations * each // count for each in range(count)}
 
 

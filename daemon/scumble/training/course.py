@@ -76,3 +76,8 @@ class Note:
             f"{self.step:6d}/{self.steps} {self.seconds:7.0f} s  loss {self.loss:.3f}  styles {100 * self.right:4.1f} %"
             f"  traits {self.traits:.3f}  layout {self.layout:.3f}"
         )
+
+
+def standard(seed: int) -> Course:
+    """The course that the features which come with Scumble went through, with seed 1."""
+    return Course(seed=seed)

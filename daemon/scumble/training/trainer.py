@@ -115,7 +115,7 @@ class Trainer:
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             course = state["course"]
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
             raise ScumbleError("bad-weights", f"{path} is no training that can be gone on with.") from error
         if course != self.course.as_json():
             hint = "Give the same options as then, or remove it to begin anew."
