@@ -237,3 +237,20 @@ def test_pieces_come_from_what_is_visible_of_a_style_also_where_it_is_no_candida
     assert len(found.places) <= 100
     allowed = found.pieces.allowed.view(48, 128)
     assert torch.equal(allowed, torch.cat([visible, visible.flip(3)], 3)[0, 0] > 0)
+
+
+def test_layers_count_by_their_weights(trunk):
+    """Cosines of the hypercolumns, against the layers' own, standardised by NumPy and joined by weight."""
+    first, second = (
+        np.asarray(candidates(trunk, picture(1), ONE, {tap: 1.0}, STRIDE, around()).vectors) for tap in TAPS[:2]
+    )
+    weighted = candidates(trunk, picture(1), ONE, {TAPS[0]: 3.0, TAPS[1]: 0.0}, STRIDE, around()).vectors
+    width = first.shape[1]
+    assert np.allclose(weighted[:, :width], first, atol=1e-5) and not weighted[:, width:].any()
+    both = np.asarray(candidates(trunk, picture(1), ONE, {TAPS[0]: 3.0, TAPS[1]: 1.0}, STRIDE, around()).vectors)
+    parts = [np.square(both[:, :width]).sum(1), np.square(both[:, width:]).sum(1)]
+    # each layer has variance one, so over all candidates the squares stand as the weights'
+    lengths = [np.sqrt(np.square(part).sum(1)) for part in (both[:, :width], both[:, width:])]
+    assert np.allclose(both[:, :width] / lengths[0][:, None], first, atol=1e-5)
+    assert np.allclose(both[:, width:] / lengths[1][:, None], second, atol=1e-5)
+    assert np.median(parts[0] / parts[1]) == pytest.approx(9, rel=0.3)

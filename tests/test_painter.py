@@ -8,6 +8,7 @@ import torch
 from helpers import flat_picture, gray_picture, recipe, rgb_picture
 
 from scumble.engine import neighbours
+from scumble.engine.neighbours import NeighbourTerm
 from scumble.engine.objective import Objective
 from scumble.engine.painter import Painter, paint
 from scumble.engine.schedule import Box
@@ -404,6 +405,14 @@ def test_going_on_starts_from_the_earlier_picture(painter, style_loss):
     result = painted(painter, pictures={"earlier": earlier}, style_loss=style_loss, **fields).picture
     assert np.abs(result.rgb() - earlier.rgb()).max() < 0.05
 
+
+@pytest.mark.parametrize(("iterations", "searches"), [(1, 1), (9, 1), (10, 2), (14, 2), (40, 3)])
+def test_neighbours_are_not_looked_for_again_too_soon(painter, monkeypatch, iterations, searches):
+    asked = []
+    settle = NeighbourTerm.settle
+    monkeypatch.setattr(NeighbourTerm, "settle", lambda term: (asked.append(1), settle(term))[1])
+    painted(painter, style_loss="neighbours", scales=1, iterations=iterations)
+    assert len(asked) == searches
 
 
 def test_going_on_goes_on_falling(painter):

@@ -14,7 +14,8 @@ from scumble.engine.weights import SEEDED, Training, from_file, seeded
 from scumble.errors import ScumbleError
 from scumble.recipe import Padding
 from scumble.training.course import Course, Lesson, Note
-from scumble.training.exam import layout_loss, marked, traits
+from scumble.training.exam import layout_loss, marked, seen_loss, traits
+from scumble.training.pictures import Sample
 from scumble.training.pool import Pool
 from scumble.training.student import LAYOUT_LAYERS, Answers, Student
 from scumble.training.styles import Styles
@@ -48,7 +49,7 @@ def test_a_course_is_json():
 
 
 def test_a_note_is_a_line():
-    line = Note(50, 400, 61.2, 1.5, 0.25, 0.5, 0.75).line()
+    line = Note(50, 400, 61.2, 1.5, 0.25, 0.5, 0.75, 0.125).line()
     assert "50/400" in line and "25.0 %" in line and "61 s" in line
 
 
@@ -103,20 +104,16 @@ def test_folded_features_are_the_student_in_use():
 
 
 def answers(layouts):
-    return Answers(torch.zeros(2, 4), torch.zeros(2, 3), layouts)
+    return Answers(torch.zeros(2, 4), torch.zeros(2, 3), layouts, {})
 
 
-def test_layout_loss_knows_inverted_pictures():
+def test_layout_loss_wants_the_light_light():
     layout = torch.rand(2, 2, 32, 32, generator=generator())
-    small = {
-        name: torch.nn.functional.avg_pool2d(layout, 32 // side)
-        for name, side in zip(LAYOUT_LAYERS, (8, 4), strict=True)
-    }
+    sides = dict(zip(LAYOUT_LAYERS, (8, 4), strict=True))
+    small = {name: torch.nn.functional.avg_pool2d(layout, 32 // side) for name, side in sides.items()}
     assert float(layout_loss(answers(small), layout)) == pytest.approx(0, abs=5e-3)
     inverted = {name: each * torch.tensor([-1.0, 1.0])[:, None, None] for name, each in small.items()}
-    assert float(layout_loss(answers(inverted), layout)) == pytest.approx(0, abs=5e-3)
-    wrong = {name: each * torch.tensor([1.0, -1.0])[:, None, None] for name, each in small.items()}
-    assert float(layout_loss(answers(wrong), layout)) == pytest.approx(2, abs=1e-2)
+    assert float(layout_loss(answers(inverted), layout)) == pytest.approx(2, abs=1e-2)
 
 
 def test_layout_loss_is_numpys_correlation():
@@ -125,15 +122,34 @@ def test_layout_loss_is_numpys_correlation():
     expected = 0.0
     for a, b in zip(found.numpy(), layout.numpy(), strict=True):
         r = [np.corrcoef(a[k].ravel(), b[k].ravel())[0, 1] for k in range(2)]
-        expected += (1 - r[0] ** 2 + 1 - r[1]) / 2
+        expected += (1 - r[0] + 1 - r[1]) / 2
     assert float(layout_loss(answers({"conv3_4": found}), layout)) == pytest.approx(expected, rel=1e-4)
 
 
+def test_seen_loss_is_the_share_of_the_variance_that_is_missed():
+    pictures = torch.rand(2, 3, 32, 32, generator=generator())
+    small = torch.nn.functional.avg_pool2d(pictures, 4)
+    told = replace(answers({}), seen={"conv3_1": small})
+    assert float(seen_loss(told, pictures)) == pytest.approx(0, abs=1e-6)
+    mean = small.mean((2, 3), keepdim=True).expand_as(small)
+    variance = np.asarray(small).var((2, 3)).mean()
+    told = replace(told, seen={"conv3_1": mean})
+    assert float(seen_loss(told, pictures)) == pytest.approx(variance / (variance + 1e-3), rel=1e-4)
+
+
 def test_marks_count_what_is_right():
-    told = Answers(torch.tensor([[5.0, 0.0], [5.0, 0.0]]), torch.zeros(2, 3), {"conv3_4": torch.rand(2, 2, 8, 8)})
-    mark = marked(told, torch.tensor([0, 1]), torch.ones(2, 3), torch.rand(2, 2, 8, 8))
-    assert float(mark.right) == 0.5 and float(mark.traits) == 1.0
+    maps = torch.rand(2, 2, 8, 8)
+    told = Answers(
+        torch.tensor([[5.0, 0.0], [5.0, 0.0]]),
+        torch.zeros(2, 3),
+        {"conv3_4": maps},
+        {"conv3_1": maps[:, :1].repeat(1, 3, 1, 1)},
+    )
+    mark = marked(told, torch.tensor([0, 1]), torch.ones(2, 3), Sample(torch.rand(2, 3, 8, 8), maps))
+    assert float(mark.right) == 0.5 and float(mark.traits) == 1.0 and float(mark.layout) == pytest.approx(0, abs=1e-3)
     assert mark.numbers()[1] == 0.5
+    worse = marked(told, torch.tensor([1, 1]), torch.ones(2, 3), Sample(torch.rand(2, 3, 8, 8), maps))
+    assert worse.loss > mark.loss
 
 
 def test_traits_are_standardised():

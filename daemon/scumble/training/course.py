@@ -69,12 +69,13 @@ class Note:
     right: float
     traits: float
     layout: float
+    seen: float
 
     def line(self) -> str:
         """For a log."""
         return (
             f"{self.step:6d}/{self.steps} {self.seconds:7.0f} s  loss {self.loss:.3f}  styles {100 * self.right:4.1f} %"
-            f"  traits {self.traits:.3f}  layout {self.layout:.3f}"
+            f"  traits {self.traits:.3f}  layout {self.layout:.3f}  seen {self.seen:.3f}"
         )
 
 

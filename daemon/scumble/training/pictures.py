@@ -156,16 +156,15 @@ def _finished(
 
 
 def recoloured(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Each picture in other colours: channels permuted, inverted, of other gains and offsets, or grey; some as they
-    were."""
+    """Half of the pictures in other colours: channels permuted, of other gains and offsets, or grey. None is inverted:
+    what is light stays light."""
     count = len(pictures)
-    chance = uniform((5, count, 1, 1, 1), generator)
+    chance = uniform((3, count, 1, 1, 1), generator)
     order = torch.rand(count, 3, generator=generator, device=generator.device).argsort(1)
     permuted = pictures.gather(1, order[:, :, None, None].expand_as(pictures))
-    changed = torch.where(chance[1] < 0.6, permuted, pictures)
-    changed = torch.where(chance[2] < 0.2, 1 - changed, changed)
-    gain = uniform((count, 3, 1, 1), generator, 0.6, 1.3)
-    offset = uniform((count, 3, 1, 1), generator, -0.15, 0.15)
+    changed = torch.where(chance[1] < 0.4, permuted, pictures)
+    gain = uniform((count, 3, 1, 1), generator, 0.7, 1.3)
+    offset = uniform((count, 3, 1, 1), generator, -0.12, 0.12)
     changed = (changed - 0.5) * gain + 0.5 + offset
-    changed = torch.where(chance[3] < 0.1, changed.mean(1, keepdim=True).expand_as(changed), changed)
-    return torch.where(chance[0] < 0.75, changed, pictures).clamp(0, 1)
+    changed = torch.where(chance[2] < 0.15, changed.mean(1, keepdim=True).expand_as(changed), changed)
+    return torch.where(chance[0] < 0.5, changed, pictures).clamp(0, 1)

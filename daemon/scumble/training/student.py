@@ -1,9 +1,10 @@
 """The network that is trained: VGG's layout with batch norms, and the heads that ask it questions.
 
-Questions: which **style** is this, what are the style's **traits** (its parameters), and what does the picture show
-(its **layout**)? The first two are asked of the statistics of `ASKED`, where the engine compares Gram matrices; the
-last is asked of maps, so that content layers hold structure. Batch norms are folded away when the features are taken
-out.
+Questions: which **style** is this, what are the style's **traits** (its parameters), what does the picture show (its
+**layout**), and what are its colours (**seen** again, coarsely)? The first two are asked of the statistics of `ASKED`,
+where the engine compares Gram matrices; the others of maps, linearly, so that each position tells what is there:
+features that only tell styles apart forget how light or dark a place is, and match the sky with a shadow. Batch norms
+are folded away when the features are taken out.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from scumble.engine.weights import ARCHITECTURES, SEEDED, conv_names, seeded
 
 FIRST = "conv1_1"
 LAYOUT_LAYERS = ("conv3_4", "conv4_4")
+SEEN_LAYERS = {"conv2_1": 2, "conv3_1": 2, "conv4_1": 4, "conv5_1": 4}
+"""Layers from which the colours are asked, in squares of so many to a side for each position."""
 ASKED = ("conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_4", "conv4_1", "conv4_4", "conv5_1", "conv5_4")
 """Whose statistics must tell the style: the layers that the engine compares, and the last of each block."""
 
@@ -24,11 +27,12 @@ ASKED = ("conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_4", "conv4_1", "conv
 @dataclass(frozen=True)
 class Answers:
     """What the student says: `styles` (n, styles) and `traits` (n, traits) of each picture, and by layer the `layouts`
-    (n, 2, …) that it sees: lightness and contours."""
+    (n, 2, …) that it sees, lightness and contours, and the colours `seen` (n, 3, …) in 0..1."""
 
     styles: Tensor
     traits: Tensor
     layouts: dict[str, Tensor]
+    seen: dict[str, Tensor]
 
 
 class Student(nn.Module):
@@ -60,16 +64,20 @@ class Student(nn.Module):
         self.style = nn.Linear(told, styles)
         self.traits = nn.Linear(told, traits)
         self.layouts = nn.ModuleDict({name: nn.Conv2d(widths[name], 2, 1) for name in LAYOUT_LAYERS})
+        self.seen = nn.ModuleDict(
+            {name: nn.Conv2d(widths[name], 3 * side * side, 1) for name, side in SEEN_LAYERS.items()}
+        )
 
     @property
     def heads(self) -> list[nn.Parameter]:
         """The parameters of the questions, which are no part of the features."""
-        return [*self.style.parameters(), *self.traits.parameters(), *self.layouts.parameters()]
+        questions = (self.style, self.traits, self.layouts, self.seen)
+        return [parameter for question in questions for parameter in question.parameters()]
 
     def forward(self, pictures: Tensor) -> Answers:
         """Of pictures (n, 3, height, width) in 0..1."""
         h = (pictures - SEEDED.mean[0]) / SEEDED.std[0]
-        told, layouts = [], {}
+        told, layouts, seen = [], {}, {}
         for name in self.order:
             if name.startswith("pool"):
                 h = nnf.avg_pool2d(h, 2)
@@ -83,8 +91,10 @@ class Student(nn.Module):
                 told += [mean, ((h - mean[:, :, None, None]).square().mean((2, 3)) + 1e-4).sqrt()]
             if name in self.layouts:
                 layouts[name] = self.layouts[name](h)
+            if name in SEEN_LAYERS:
+                seen[name] = nnf.pixel_shuffle(self.seen[name](h), SEEN_LAYERS[name])
         statistics = self.calm(torch.cat(told, 1))
-        return Answers(self.style(statistics), self.traits(statistics), layouts)
+        return Answers(self.style(statistics), self.traits(statistics), layouts, seen)
 
     @torch.no_grad()
     def folded(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
