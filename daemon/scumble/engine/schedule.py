@@ -21,7 +21,7 @@ WORKING_SIZE = {Quality.DRAFT: 384, Quality.NORMAL: 512, Quality.FINE: 1024}
 """The longest side of the painted part, where the recipe names no size."""
 ITERATIONS = {Quality.DRAFT: (40, 25, 15), Quality.NORMAL: (80, 50, 30), Quality.FINE: (150, 90, 50, 30)}
 """Iterations from the coarsest level to the finest; of fewer levels, the last ones."""
-ITERATIONS_WITH_PIECES = {Quality.DRAFT: (16, 10, 2), Quality.NORMAL: (50, 26, 8), Quality.FINE: (120, 70, 30, 10)}
+ITERATIONS_WITH_PIECES = {Quality.DRAFT: (20, 12, 3), Quality.NORMAL: (50, 26, 8), Quality.FINE: (120, 70, 30, 10)}
 """The same where each level ends with pieces of the style laid over it, which do the last iterations' work."""
 COARSEST = 64
 """No level's longest side is smaller, unless the picture is."""
