@@ -434,6 +434,8 @@ def served(home):
     """The real daemon in the foreground, once it listens; its first line."""
     pytest.importorskip("scumble.service.app")
     running = []
+    if hasattr(signal, "SIGHUP"):  # under nohup it is ignored, and what is ignored is inherited
+        ours = signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def serve(*words):
         process = subprocess.Popen(
@@ -447,6 +449,8 @@ def served(home):
         return process, "".join(lines)
 
     yield serve
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, ours)
     for process in running:
         process.kill()
         process.communicate()
