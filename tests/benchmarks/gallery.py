@@ -94,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--content", nargs="+", default=CONTENTS, metavar="NAME|FILE")
     parser.add_argument("--style", nargs="+", default=STYLES, metavar="NAME|FILE")
-    parser.add_argument("--features", default="scumble-lite")
+    parser.add_argument("--features", default="embedded")
     parser.add_argument("--rivals", action="store_true", help="one style a content, painted in several ways")
     parser.add_argument("--cell", type=int, default=320, metavar="PX", help="width of a picture on the sheet")
     parser.add_argument("-o", "--output", type=Path, required=True)
