@@ -10,7 +10,7 @@ import torch
 
 from scumble.engine.weights import conv_names, seeded
 from scumble.errors import ScumbleError
-from scumble.training import measures
+from scumble.training import comparing, measures
 from scumble.training.measures import Effort, Finding
 
 
@@ -47,24 +47,24 @@ def test_colour_distance_is_the_mean_difference_of_sorted_projections():
         first = sorted(unit @ one.numpy().reshape(3, -1))
         second = sorted(unit @ other.numpy().reshape(3, -1))
         total += np.mean([abs(a - b) for a, b in zip(first, second, strict=True)])
-    assert measures.colour_distance(one, other) == pytest.approx(total / 64, rel=1e-4)
+    assert comparing.colour_distance(one, other) == pytest.approx(total / 64, rel=1e-4)
 
 
 def test_colour_distance_of_flat_colours_is_half_their_distance():
     one, other = torch.full((3, 16, 16), 0.2), torch.full((3, 16, 16), 0.7)
     # the mean of |cos| over the sphere is a half
-    assert measures.colour_distance(one, other) == pytest.approx(0.5 * math.sqrt(3) * 0.5, rel=0.1)
+    assert comparing.colour_distance(one, other) == pytest.approx(0.5 * math.sqrt(3) * 0.5, rel=0.1)
 
 
 def test_colour_distance_does_not_see_places():
     picture = noise(1, 16)[0]
     shuffled = picture.flatten(1)[:, torch.randperm(256, generator=torch.Generator().manual_seed(1))].view_as(picture)
-    assert measures.colour_distance(picture, shuffled) < 1e-6
+    assert comparing.colour_distance(picture, shuffled) < 1e-6
 
 
 def test_spectrum_is_that_of_plain_numpy():
     picture = noise(1, 32)[0]
-    found = measures.spectrum(picture).numpy()
+    found = comparing.spectrum(picture).numpy()
     window = np.outer(*[[0.5 - 0.5 * math.cos(2 * math.pi * i / 32) for i in range(32)]] * 2)
     for colour in range(3):
         values = picture[colour].numpy().astype(float)
@@ -80,35 +80,35 @@ def test_spectrum_is_that_of_plain_numpy():
 
 
 def test_spectrum_of_white_noise_is_its_variance_and_of_a_wave_a_peak():
-    assert measures.spectrum(noise(1, 128)[0])[:, 8:].mean() == pytest.approx(10 * math.log10(1 / 12), abs=0.2)
+    assert comparing.spectrum(noise(1, 128)[0])[:, 8:].mean() == pytest.approx(10 * math.log10(1 / 12), abs=0.2)
     wave = (0.5 + 0.2 * torch.sin(2 * math.pi * 9 * torch.arange(64) / 64)).expand(3, 64, 64)
-    assert measures.spectrum(wave).argmax(1).tolist() == [8, 8, 8]
+    assert comparing.spectrum(wave).argmax(1).tolist() == [8, 8, 8]
 
 
 def test_spectral_distance_of_twice_the_contrast_is_six_decibels():
     picture = noise(1, 64)[0]
-    assert measures.spectral_distances(picture, 0.5 * picture) == pytest.approx((6.02, 6.02), abs=0.01)
+    assert comparing.spectral_distances(picture, 0.5 * picture) == pytest.approx((6.02, 6.02), abs=0.01)
 
 
 def test_spectral_distances_tell_coarse_from_fine():
     picture = 0.5 * noise(1, 128)[0]
     wave = 0.2 * torch.sin(2 * math.pi * torch.arange(128) / 32)
-    coarse, fine = measures.spectral_distances(picture, picture + wave)
+    coarse, fine = comparing.spectral_distances(picture, picture + wave)
     assert coarse > 3 > 0.1 > fine
 
 
 def test_distances_of_grams_are_those_of_the_whole_normalised_matrices(weights):
     pictures = stripes(2, 48, 1)
     trunk = measures.trunk_of(weights)
-    found = measures.grams(trunk, pictures)
+    found = comparing.grams(trunk, pictures)
     for layer in ("conv1_1", "conv3_1"):
         whole = []
         for picture in pictures:
-            flat = measures.maps_of(trunk, picture)[layer][0].flatten(1).numpy().astype(float)
+            flat = comparing.maps_of(trunk, picture)[layer][0].flatten(1).numpy().astype(float)
             gram = flat @ flat.T
             whole.append(gram / np.sqrt((gram**2).sum()))
         expected = ((whole[0] - whole[1]) ** 2).sum()
-        assert measures.distances(found, found, {layer: 1.0})[0, 1] == pytest.approx(expected, rel=1e-3)
+        assert comparing.distances(found, found, {layer: 1.0})[0, 1] == pytest.approx(expected, rel=1e-3)
 
 
 def test_trivially_different_styles_are_all_recognised(weights):

@@ -53,7 +53,7 @@ def train_features(output: Path, seed: int, share: float, until: int | None, dev
 
 
 def _train(trainer: "Trainer", kept: Path, log: Path, until: int | None) -> None:
-    """Train, with a line now and then, saved every 200 steps and when it is interrupted."""
+    """Train, with a line now and then, saved every hundred steps and at the end."""
     from scumble.console import say
     from scumble.engine.machine import held_pages
 

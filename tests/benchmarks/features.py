@@ -3,7 +3,7 @@
     python tests/benchmarks/features.py [--features NAME …] [--json FILE] [--quick]
 
 NAME is what a recipe's `features` takes, or `plain-vgg19-lite` and its like for plain random filters. What is measured,
-and how, is told in `scumble.training.measures`. Two small networks take some four minutes on two cores, a minute with
+and how, is told in `scumble.training.measures`. A small network takes some two minutes on two cores, half a minute with
 --quick, whose figures are not to be set beside those of a full run.
 """
 

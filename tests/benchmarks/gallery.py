@@ -16,7 +16,6 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageDraw
 
 from scumble.drawn import painting, scene, swatches
@@ -131,7 +130,7 @@ def _rivals(contents: Sequence[Picture], styles: Sequence[Picture], asked: argpa
     return sheet(["content", "style", *ways], rows, asked.cell)
 
 
-_PAINTER = Painter("cpu" if not torch.cuda.is_available() else "cuda")
+_PAINTER = Painter()
 
 if __name__ == "__main__":
     main()

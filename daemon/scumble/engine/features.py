@@ -63,7 +63,7 @@ SEEDED = Profile(
 
 PROCEDURAL = replace(
     SEEDED,
-    # what is deeper than conv1_1 was taught not to mind colours, so that alone must see to them
+    # what is deeper than conv1_1 was taught to know a style in other colours, so that alone must see to them
     neighbour_layers={"conv1_1": 2.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0},
 )
 

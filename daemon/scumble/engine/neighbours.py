@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from scumble.engine.patches import Pieces, lay
+from scumble.engine.patches import Pieces, lay, shifted
 from scumble.engine.regions import RegionWeights, Rows, zeros_like_map
 from scumble.engine.tiles import Window
 from scumble.engine.vgg import Maps, Network
@@ -122,7 +122,7 @@ class Candidates:
         places = self.places[field.clamp(min=0)]
         options, offers = [field], [torch.where(field >= 0, places - self._own(field), -1)]
         for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-            place = _shift(torch.where(field >= 0, places, -1), dy, dx)
+            place = shifted(torch.where(field >= 0, places, -1), dy, dx)
             x, y = place % across + dx, place // across + dy
             half = across // 2
             inside = (place >= 0) & (field >= 0) & (y >= 0) & (y < self.rgb.shape[2] // self.stride)
@@ -151,16 +151,6 @@ class Candidates:
 
 def _to_pixels(grid: Tensor, stride: int) -> Tensor:
     return grid.repeat_interleave(stride, 0).repeat_interleave(stride, 1)
-
-
-def _shift(field: Tensor, dy: int, dx: int) -> Tensor:
-    """What stands at (y − dy, x − dx), −1 beyond the edge."""
-    moved = torch.full_like(field, -1)
-    height, width = field.shape
-    moved[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)] = field[
-        max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)
-    ]
-    return moved
 
 
 @torch.no_grad()

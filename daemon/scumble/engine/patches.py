@@ -115,11 +115,7 @@ class Pieces:
     def _going_on(self, field: Tensor, dy: int, dx: int) -> Tensor:
         """What the place of the pixel at (y − dy, x − dx) goes on to, -1 where it ends."""
         height, width = self.rgb.shape[2:]
-        moved = torch.full_like(field, -1)
-        rows, columns = field.shape
-        moved[max(dy, 0) : rows + min(dy, 0), max(dx, 0) : columns + min(dx, 0)] = field[
-            max(-dy, 0) : rows + min(-dy, 0), max(-dx, 0) : columns + min(-dx, 0)
-        ]
+        moved = shifted(field, dy, dx)
         x = moved % width + dx
         on = moved + dy * width + dx
         inside = (moved >= 0) & (x >= 0) & (x < width) & (on >= 0) & (on < height * width)
@@ -177,6 +173,16 @@ def lay(pieces: Pieces, picture: Tensor, field: Tensor) -> Tensor:
         painted = pieces.paint(field, passes=1 if left else LAST_PASSES)
         picture = torch.where(field >= 0, painted, picture)
     return picture
+
+
+def shifted(field: Tensor, dy: int, dx: int) -> Tensor:
+    """What stands at (y − dy, x − dx) of a field (height, width), −1 beyond the edge."""
+    moved = torch.full_like(field, -1)
+    height, width = field.shape
+    moved[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)] = field[
+        max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)
+    ]
+    return moved
 
 
 def _bell(side: int) -> Tensor:

@@ -29,17 +29,16 @@ from scumble.engine.canvas import to_array, to_tensor
 from scumble.engine.features import profile, resolve
 from scumble.engine.machine import device_of, processor_name
 from scumble.engine.painter import Painter
-from scumble.engine.regions import Rows, flatten
-from scumble.engine.terms import Statistic
-from scumble.engine.vgg import Maps, Trunk, normalized
-from scumble.engine.weights import ARCHITECTURES, SEEDED, Training, Weights, conv_names
+from scumble.engine.regions import flatten
+from scumble.engine.vgg import Trunk, normalized
+from scumble.engine.weights import ARCHITECTURES, SEEDED, Description, Training, Weights, assembled, conv_names
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
 from scumble.recipe import Pooling, Recipe, Style
+from scumble.training.comparing import LAYERS, colour_distance, distances, grams, maps_of, spectral_distances
 from scumble.training.pictures import draw, recoloured
 from scumble.training.styles import Styles
 
-LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 MATCHED_LAYERS = ("conv3_1", "conv4_1")
 STYLES, STYLES_SEED = 200, 10_001
 """The styles of all measures: the first so many of `Styles.drawn(STYLES, STYLES_SEED)`; training keeps off that
@@ -51,8 +50,6 @@ PAINTING, CROP = 192, 80
 DRAWN_PAINTING, DRAWN_CROP = 320, 96
 NEAR = 2
 """Positions of a map by which a match may miss its place."""
-COARSE = 8
-"""Waves longer than this many px are coarse, others fine."""
 PROFILE, EVENLY = "profile", "all five"
 
 
@@ -140,16 +137,9 @@ def plain(architecture: str, seed: int = 0) -> Weights:
         filters[name] = torch.randn(width, depth, 3, 3, generator=generator) * math.sqrt(2 / (9 * depth))
         depth = width
     biases = {name: torch.zeros(len(filters[name])) for name in names}
-    return Weights(
-        name=f"{architecture} (plain{f' {seed}' if seed else ''})",
-        architecture=architecture,
-        preprocessing=SEEDED,
-        filters=filters,
-        biases=biases,
-        digest=f"plain-{architecture}-{seed}",
-        training=Training.NONE,
-        entry=f"plain-{architecture}",
-    )
+    label = f"{architecture} (plain{f' {seed}' if seed else ''})"
+    found = Description(label, architecture, SEEDED, Training.NONE, f"plain-{architecture}")
+    return assembled(found, filters, biases)
 
 
 def trunk_of(weights: Weights) -> Trunk:
@@ -166,73 +156,6 @@ def descriptors(weights: Weights) -> dict[str, Mapping[str, float]]:
         EVENLY: dict.fromkeys(LAYERS, 1 / len(LAYERS)),
         **{layer: {layer: 1.0} for layer in LAYERS},
     }
-
-
-# Comparing pictures
-
-
-def maps_of(trunk: Trunk, picture: Tensor) -> Maps:
-    """The maps of a picture (3, height, width) in 0..1."""
-    with torch.no_grad():
-        return trunk.forward(trunk.prepare(picture[None]))
-
-
-def grams(trunk: Trunk, pictures: Tensor) -> dict[str, Tensor]:
-    """For each layer the Gram matrices of pictures (n, 3, height, width), divided by their Frobenius norms.
-
-    (n, channels · (channels + 1) / 2): the upper triangle, what stands beside the diagonal times √2, so that distances
-    are those of the whole matrices.
-    """
-    found: dict[str, list[Tensor]] = {layer: [] for layer in LAYERS}
-    for picture in pictures:
-        maps = maps_of(trunk, picture)
-        for layer in LAYERS:
-            gram = Statistic(layer, layer).sum(maps, Rows(None, None))
-            down, right = torch.triu_indices(*gram.shape).unbind()
-            half = gram[down, right] * torch.where(down == right, 1.0, math.sqrt(2))
-            found[layer].append(half / half.norm().clamp(min=1e-20))
-    return {layer: torch.stack(rows) for layer, rows in found.items()}
-
-
-def distances(ones: Mapping[str, Tensor], others: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """Σ over layers of weight · squared Euclidean distance between two sets of `grams`, (n, m)."""
-    return sum((weight * (2 - 2 * ones[layer] @ others[layer].T) for layer, weight in weights.items()), torch.zeros(()))
-
-
-def spectrum(picture: Tensor) -> Tensor:
-    """Power of a picture (3, side, side) against the wave number 1 … side/2 - 1 (waves a side), (3, side/2 - 1), in dB.
-
-    The mean over each ring of the squared Fourier transform under a Hann window, in units in which white noise has its
-    variance everywhere; the variance of rounding to eight bits is added, or flat pictures would lie infinitely low.
-    """
-    side = picture.shape[-1]
-    line = torch.hann_window(side, periodic=True, dtype=torch.float64)
-    window = line[:, None] * line[None]
-    centred = picture.double() - picture.double().mean((1, 2), keepdim=True)
-    power = torch.fft.fft2(centred * window).abs().square() / window.square().sum()
-    wave = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64)
-    ring = (wave[:, None].square() + wave[None].square()).sqrt().round().long().flatten()
-    count = torch.bincount(ring)
-    sums = torch.zeros(3, len(count), dtype=torch.float64).index_add_(1, ring, power.flatten(1))
-    return 10 * torch.log10((sums / count)[:, 1 : side // 2] + 1 / 12 / 255**2)
-
-
-def spectral_distances(one: Tensor, other: Tensor) -> tuple[float, float]:
-    """The distance of two pictures' spectra in dB, rms over colours and over waves that are (coarse, fine)."""
-    squares = (spectrum(one) - spectrum(other)).square().mean(0)
-    coarse = one.shape[-1] // COARSE  # waves a side
-    return float(squares[: coarse - 1].mean().sqrt()), float(squares[coarse - 1 :].mean().sqrt())
-
-
-def colour_distance(one: Tensor, other: Tensor) -> float:
-    """Sliced Wasserstein distance between the colours of two pictures (3, …) of equally many px, in units of 0..1.
-
-    The mean, over 64 directions that are always the same, of the mean difference between sorted projections (Bonneel et
-    al. 2015, "Sliced and Radon Wasserstein Barycenters of Measures", with the first power).
-    """
-    directions = torch.nn.functional.normalize(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)), dim=1)
-    first, second = ((directions @ picture.flatten(1)).sort(1).values for picture in (one, other))
-    return float((first - second).abs().mean())
 
 
 # Exams

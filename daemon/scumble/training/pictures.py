@@ -50,7 +50,7 @@ def draw(
     shown = layout.leaves(x + wobble * stray_x, y + wobble * stray_y, size, contents)
     flow = fields.drift(size, asked.curl_px * scale, generator)
     tone, height = _tone(asked, shown, (x, y), flow, scale, turn, generator)
-    pictures = _coloured(asked, shown, tone)
+    pictures = _coloured(asked, tone)
     pictures = _finished(asked, shown, pictures, height, scale, generator)
     if jitter:
         pictures = recoloured(pictures, generator)
@@ -125,7 +125,7 @@ def _marks(
     return Marks(tone, own, height)
 
 
-def _coloured(asked: Styles, shown: Layout, tone: Tensor) -> Tensor:
+def _coloured(asked: Styles, tone: Tensor) -> Tensor:
     """The palette's colours at `tone`, (n, 3, size, size)."""
     position = (tone.clamp(0, 1) * (COLOURS - 1)).clamp(max=COLOURS - 1 - 1e-3)
     below = position.floor()

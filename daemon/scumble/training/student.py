@@ -17,6 +17,7 @@ from scumble.engine.geometry import layer_order
 from scumble.engine.weights import ARCHITECTURES, SEEDED, conv_names, seeded
 
 FIRST = "conv1_1"
+"""The layer that does not learn."""
 LAYOUT_LAYERS = ("conv3_4", "conv4_4")
 SEEN_LAYERS = {"conv2_1": 2, "conv3_1": 2, "conv4_1": 4, "conv5_1": 4}
 """Layers from which the colours are asked, in squares of so many to a side for each position."""
@@ -44,7 +45,6 @@ class Student(nn.Module):
 
     def __init__(self, architecture: str, styles: int, traits: int) -> None:
         super().__init__()
-        self.architecture = architecture
         widths = dict(zip(conv_names(architecture), sum(ARCHITECTURES[architecture], ()), strict=True))
         self.order = layer_order(architecture)[:-1]
         self.convolutions, self.norms = nn.ModuleDict(), nn.ModuleDict()
