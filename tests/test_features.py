@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from helpers import recipe, rgb_picture, ship
 
-from scumble.engine import embedded, features
-from scumble.engine.features import PHOTOGRAPHS, PROCEDURAL, SEEDED, describe, profile, resolve
-from scumble.engine.outline import features_name, outline
+from scumble.engine import embedded
+from scumble.engine.features import OURS, PHOTOGRAPHS, describe, profile, resolve
+from scumble.engine.outline import features_name
 from scumble.engine.painter import Painter
 from scumble.engine.weights import ARCHITECTURES, Training, save, seeded
 from scumble.errors import ScumbleError
@@ -114,19 +114,12 @@ def test_what_is_in_the_package_is_ours_whatever_its_file_says(package):
     assert describe("embedded", gpu=False).training is Training.PROCEDURAL
 
 
-def test_each_kind_has_its_profile(home, package, monkeypatch):
+def test_each_kind_has_its_profile(home, package):
     ship(package)
     keep(home, "vgg19")
-    names = {"seeded-vgg11": SEEDED, "scumble-lite": PROCEDURAL, "vgg19": PHOTOGRAPHS}
-    for name, wanted in names.items():
+    for name, wanted in {"seeded-vgg11": OURS, "scumble-lite": OURS, "auto": OURS, "vgg19": PHOTOGRAPHS}.items():
         assert profile(describe(name, gpu=False)) is profile(resolve(name, gpu=False)) is wanted
-    mine = ship(home, "mine", "vgg11")
-    assert profile(describe(str(mine), gpu=False)) is PROCEDURAL
-    own = replace(PROCEDURAL, tv_weight=0.7)
-    monkeypatch.setitem(features._BY_ENTRY, "scumble-lite", own)
-    assert profile(describe("auto", gpu=False)) is profile(resolve("auto", gpu=False)) is own
-    assert profile(describe(str(mine), gpu=False)) is PROCEDURAL
-    assert outline(recipe(features="auto", style_loss=None), gpu=False).asked.tv == pytest.approx(0.7)
+    assert profile(describe(str(ship(home, "mine", "vgg11")), gpu=False)) is OURS
 
 
 def test_the_painter_knows_its_device(home, package, monkeypatch):

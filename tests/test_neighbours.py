@@ -26,6 +26,11 @@ def picture(seed=0, height=48, width=64):
     return torch.rand(1, 3, height, width, generator=generator)
 
 
+def soft(seed):
+    coarse = torch.nn.functional.interpolate(picture(seed, 6, 8), size=(48, 64), mode="bicubic")
+    return coarse + 0.1 * picture(seed + 1)
+
+
 def around(tile=None, height=48, width=64):
     return windows(height, width, tile, 16, 4)
 
@@ -71,8 +76,9 @@ def hypercolumns(trunk, x, means, scales):
     return np.concatenate(parts, 1)
 
 
-def test_matches_are_the_nearest_by_cosine(trunk, monkeypatch):
+def test_matches_are_the_nearest_by_cosine_of_what_is_centred(trunk, monkeypatch):
     monkeypatch.setattr(neighbours, "SWEEPS", 0)
+    monkeypatch.setattr(neighbours, "EVENNESS", 0.0)
     style, content = picture(1), picture(2)
     term = term_for(trunk, style, content)
     match(trunk, term, content, by_content_alone=True)
@@ -82,12 +88,78 @@ def test_matches_are_the_nearest_by_cosine(trunk, monkeypatch):
     columns = hypercolumns(trunk, content, matched.candidates.means, matched.candidates.scales)
     basis = matched.candidates.basis.double().numpy()
     query = columns @ basis
+    query -= query.mean(0)
     query /= np.linalg.norm(query, axis=1, keepdims=True)
     offered = matched.candidates.vectors.double().numpy() @ basis
     offered /= np.linalg.norm(offered, axis=1, keepdims=True)
     similar = query @ offered.T
     chosen = similar[np.arange(len(query)), found]
     assert np.all(chosen >= similar.max(1) - 1e-5)
+
+
+def test_of_the_content_and_the_picture_each_is_centred_by_itself(trunk, monkeypatch):
+    """A picture whose features are all moved alike finds the same neighbours."""
+    monkeypatch.setattr(neighbours, "SWEEPS", 0)
+    term = term_for(trunk, picture(1), picture(2))
+    match(trunk, term, picture(4))
+    (matched,) = term.matched
+    before = matched.field
+    matched.asked = matched.asked + torch.randn(1, matched.asked.shape[1])
+    matched.guides = matched.guides - torch.randn(1, matched.guides.shape[1])
+    term.settle()
+    assert (matched.field == before).float().mean() > 0.99
+
+
+def test_prices_are_those_of_the_dual_ascent_in_numpy(trunk):
+    found = candidates(trunk, picture(1), ONE, dict.fromkeys(TAPS, 1.0), STRIDE, around())
+    queries = torch.nn.functional.normalize(torch.randn(200, found.basis.shape[1]), dim=1)
+    similar = queries.numpy() @ found.projected.numpy().T
+    count = neighbours.PRICING_ROUNDS
+
+    def around_each(values):
+        grid = np.pad(values.reshape(24, 64), 1)
+        return sum(grid[y : y + 24, x : x + 64] for y in range(3) for x in range(3)).ravel() / 9
+
+    share = 200 / len(found.places) * around_each(np.ones(24 * 64))
+    prices = np.zeros(24 * 64)
+    for left in range(count, 0, -1):
+        used = np.bincount((similar - prices).argmax(1), minlength=24 * 64)
+        excess = (around_each(used) - share) / np.maximum(share, 1 / 9)
+        prices += neighbours.EVENNESS * left / count * np.minimum(excess, neighbours.MOST_CROWDED)
+    assert np.allclose(found.prices(queries), prices, atol=1e-5)
+
+
+def test_a_match_weighs_likeness_against_the_price(trunk):
+    found = candidates(trunk, picture(1), ONE, dict.fromkeys(TAPS, 1.0), STRIDE, around())
+    queries, prices = found.projected[:50].clone(), torch.zeros(len(found.places))
+    assert torch.equal(found.match(queries, prices), torch.arange(50))
+    prices[10:20] = 3.0
+    matches = found.match(queries, prices)
+    assert torch.equal(matches[:10], torch.arange(10)) and not set(matches.tolist()) & set(range(10, 20))
+
+
+def test_prices_spread_the_matches_over_the_style(trunk, monkeypatch):
+    monkeypatch.setattr(neighbours, "SWEEPS", 0)
+    most = []
+    for evenness in (0.0, 0.05):
+        monkeypatch.setattr(neighbours, "EVENNESS", evenness)
+        term = term_for(trunk, soft(5), soft(8))
+        match(trunk, term, soft(8))
+        (matched,) = term.matched
+        used = torch.bincount(matched.candidates.places[matched.field.flatten()], minlength=24 * 64)
+        most.append(float(torch.nn.functional.avg_pool2d(used.float().view(1, 1, 24, 64), 3, 1).max()))
+    assert most[1] < 0.75 * most[0]
+
+
+def test_coherence_settles(trunk, monkeypatch):
+    """Neighbours that choose at once change places for ever; sweeps that agree come to an end."""
+    term = term_for(trunk, soft(5), soft(8))
+    match(trunk, term, soft(8))
+    (matched,) = term.matched
+    once = matched.field
+    monkeypatch.setattr(neighbours, "SWEEPS", 2 * neighbours.SWEEPS)
+    term.settle()
+    assert (matched.field == once).float().mean() > 0.97
 
 
 def test_a_style_matches_itself_in_place_and_votes_for_itself(trunk):
@@ -167,10 +239,6 @@ def test_what_is_invisible_of_a_style_is_never_matched(trunk):
 
 
 def test_coherence_keeps_pieces_of_the_style_whole(trunk, monkeypatch):
-    def soft(seed):
-        coarse = torch.nn.functional.interpolate(picture(seed, 6, 8), size=(48, 64), mode="bicubic")
-        return coarse + 0.1 * picture(seed + 1)
-
     style, content = soft(5), soft(8)
 
     def pieces(coherence):

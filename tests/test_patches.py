@@ -44,13 +44,14 @@ def sweep(pieces, picture, field):
     return pieces._sweep(patches._digest(picture, pieces.filters), field, torch.Generator().manual_seed(0))
 
 
-def costs(pieces, picture, field):
-    """What every pixel would pay for every place, (height, width, places), by its formula."""
+def costs(pieces, picture, field, used):
+    """What every pixel would pay for every place, (height, width, places), by its formula, beside the places of `field`
+    and with the crowds of `used`."""
     digests = patches._digest(picture, pieces.filters).double().numpy()
     theirs = pieces.digests.double().numpy()
     height, width = field.shape
     found = ((digests[:, None] - theirs[None]) ** 2).sum(2).reshape(height, width, -1)
-    found += patches.EVENNESS * crowd(field)
+    found += patches.EVENNESS * crowd(used)
     for y in range(height):
         for x in range(width):
             for place in goings_on(field, y, x):
@@ -103,14 +104,19 @@ def test_a_sweep_takes_the_cheapest_of_what_it_tries(monkeypatch):
     field, picture = random_field(none=[(0, 0), (5, 5)]), style(3, 12, 10)
     field[2:6, 2:8] = torch.arange(4)[:, None] * WIDTH + torch.arange(6) + 40  # a piece that goes on
     pieces = Pieces.of(style(1), EVERYWHERE)
-    found, pays = sweep(pieces, picture, field), costs(pieces, picture, field)
+    found = sweep(pieces, picture, field)
     assert (found != field).any()
+    black = torch.tensor([[(y + x) % 2 == 1 for x in range(10)] for y in range(12)])
+    between = torch.where(black, found, field)  # black chooses first, white after what black chose
+    beside = {True: field, False: between}
+    pays_beside = {turn: costs(pieces, picture, beside[turn], field) for turn in beside}
     for y in range(12):
         for x in range(10):
             if field[y, x] < 0:
                 assert found[y, x] < 0
             else:
-                tried = [int(field[y, x]), *goings_on(field, y, x)]
+                turn = bool(black[y, x])
+                pays, tried = pays_beside[turn], [int(field[y, x]), *goings_on(beside[turn], y, x)]
                 assert pays[y, x, found[y, x]] == pytest.approx(min(pays[y, x, tried]), abs=1e-5)
                 assert int(found[y, x]) in tried
 
@@ -130,7 +136,7 @@ def test_nothing_goes_on_beyond_the_styles_edge(dy, dx):
 def test_random_places_are_tried_too_and_only_cheaper_ones_taken():
     field, picture = random_field(), style(3, 12, 10)
     pieces = Pieces.of(style(1), EVERYWHERE)
-    found, pays = sweep(pieces, picture, field), costs(pieces, picture, field)
+    found, pays = sweep(pieces, picture, field), costs(pieces, picture, field, field)
     elsewhere = 0
     for y in range(12):
         for x in range(10):

@@ -14,9 +14,9 @@ from scumble.engine.weights import SEEDED, Training, from_file, seeded
 from scumble.errors import ScumbleError
 from scumble.recipe import Padding
 from scumble.training.course import Course, Lesson, Note
-from scumble.training.exam import layout_loss, marked, seen_loss, traits
+from scumble.training.exam import TEMPERATURE, layout_loss, marked, places_loss, seen_loss, traits
 from scumble.training.pictures import Sample
-from scumble.training.pool import Pool
+from scumble.training.pool import BARE, Pairs, Pool
 from scumble.training.student import LAYOUT_LAYERS, Answers, Student
 from scumble.training.styles import Styles
 from scumble.training.trainer import Trainer
@@ -49,28 +49,72 @@ def test_a_course_is_json():
 
 
 def test_a_note_is_a_line():
-    line = Note(50, 400, 61.2, 1.5, 0.25, 0.5, 0.75, 0.125).line()
+    line = Note(50, 400, 61.2, 1.5, 0.25, 0.5, 0.75, 0.125, 0.5).line()
     assert "50/400" in line and "25.0 %" in line and "61 s" in line
 
 
 # --------------------------------------------------------------------------------------------------------------- pool
 
 
-def test_the_pool_gives_what_was_drawn_with_its_style():
-    styles = Styles.drawn(5, 1)
-    pool = Pool(styles, 32, 12, generator())
-    pool.add(8)
-    assert pool.filled == 8
-    pool.add(8)
-    assert pool.filled == 12  # the oldest made room
-    sample, which = pool.take(20)
-    assert sample.pictures.shape == (20, 3, 32, 32) and sample.layout.shape == (20, 2, 32, 32)
-    kept = pool._layouts
-    for layout, style in zip(sample.layout, which, strict=True):
+def pool(count=12, size=32):
+    return Pool(Styles.drawn(5, 1), size, count, generator())
+
+
+def test_the_pool_holds_so_many_and_the_oldest_make_room():
+    mine = pool()
+    mine.add(8)
+    assert mine.filled == 8
+    mine.add(8)
+    assert mine.filled == 12
+    shown = mine.take(20)
+    assert shown.sample.pictures.shape == (20, 3, 32, 32) and shown.sample.layout.shape == (20, 2, 32, 32)
+    assert shown.which.shape == (20,) and shown.shift.shape == (10, 2)
+
+
+def test_pairs_are_what_was_drawn_with_their_styles():
+    mine = pool()
+    mine.add(12)
+    shown = mine.take(20)
+    for pair in range(10):
+        down, right = shown.shift[pair].tolist()
+        first, second = shown.sample.layout[pair], shown.sample.layout[10 + pair].roll((-down, -right), (1, 2))
         found = [
-            index for index in range(12) if torch.equal(kept[index], layout) or torch.equal(kept[index].flip(2), layout)
+            index
+            for index in range(6)
+            if any(
+                torch.equal(turn(mine._layouts[index, 0]), first) and torch.equal(turn(mine._layouts[index, 1]), second)
+                for turn in (torch.clone, lambda layout: layout.flip(2))
+            )
         ]
-        assert found and pool._which[found[0]] == style
+        assert found
+        assert mine._which[found[0]].tolist() == [shown.which[pair], shown.which[10 + pair]]
+
+
+def test_pairs_show_the_same_and_are_shifted_apart():
+    mine = pool(40, 64)
+    mine.add(40)
+    shown = mine.take(60)
+    alike, apart = [], []
+    for pair in range(30):
+        by = tuple((-shown.shift[pair]).tolist())
+        first, second = shown.sample.layout[pair, 0], shown.sample.layout[30 + pair, 0]
+        alike.append(np.corrcoef(first.flatten(), second.roll(by, (0, 1)).flatten())[0, 1])
+        apart.append(np.corrcoef(first.flatten(), second.flatten())[0, 1])
+    assert np.mean(alike) > 0.7  # contours stray, each style's its own way
+    assert np.mean(apart) < 0.5 and len(shown.shift.unique()) == 4
+
+
+def test_some_are_bare_and_have_no_style():
+    mine = pool(200)
+    mine.add(200)
+    shown = mine.take(400)
+    bare = shown.which == BARE
+    assert 0.15 < bare[:200].float().mean() < 0.45 and not bare[200:].any()
+
+    def fine(pictures):  # what is left of it beside the mean of its neighbours
+        return (pictures - torch.nn.functional.avg_pool2d(pictures, 3, 1, 1)).abs()[..., 1:-1, 1:-1].median()
+
+    assert fine(shown.sample.pictures[bare]) < 0.5 * fine(shown.sample.pictures[~bare])
 
 
 # ------------------------------------------------------------------------------------------------------------ student
@@ -104,7 +148,7 @@ def test_folded_features_are_the_student_in_use():
 
 
 def answers(layouts):
-    return Answers(torch.zeros(2, 4), torch.zeros(2, 3), layouts, {})
+    return Answers(torch.zeros(2, 4), torch.zeros(2, 3), layouts, {}, {})
 
 
 def test_layout_loss_wants_the_light_light():
@@ -137,6 +181,30 @@ def test_seen_loss_is_the_share_of_the_variance_that_is_missed():
     assert float(seen_loss(told, pictures)) == pytest.approx(variance / (variance + 1e-3), rel=1e-4)
 
 
+def pairs(pictures, shift, which=(0, 1)):
+    return Pairs(Sample(pictures, torch.zeros(len(pictures), 2, *pictures.shape[2:])), torch.tensor(which), shift)
+
+
+def test_places_are_known_again_where_the_twin_is_shifted_to():
+    first = torch.randn(1, 20, 4, 4, generator=generator())
+    told = replace(answers({}), places={"conv3_1": torch.cat([first + 5, 3 * first.roll((1, 2), (2, 3)) - 7])})
+    shown = pairs(torch.rand(2, 3, 16, 16), torch.tensor([[4, 8]]))
+    assert float(places_loss(told, shown)) < 0.1  # the picture's own mean and size do not matter
+    assert float(places_loss(told, replace(shown, shift=torch.tensor([[8, 4]])))) > 1
+
+
+def test_places_loss_is_the_cross_entropy_in_numpy():
+    maps = torch.randn(2, 5, 3, 3, generator=generator())
+    shown = pairs(torch.rand(2, 3, 9, 9), torch.zeros(1, 2, dtype=torch.long))
+    found = float(places_loss(replace(answers({}), places={"x": maps}), shown))
+    ones, others = (np.asarray(each).reshape(5, 9).T for each in maps.double())
+    ones, others = ((rows - rows.mean(0)) for rows in (ones, others))
+    ones, others = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (ones, others))
+    alike = np.exp(ones @ others.T / TEMPERATURE)
+    there, back = (-np.log(np.diag(alike) / alike.sum(axis)).mean() for axis in (1, 0))
+    assert found == pytest.approx((there + back) / 2 / np.log(9), rel=1e-4)
+
+
 def test_marks_count_what_is_right():
     maps = torch.rand(2, 2, 8, 8)
     told = Answers(
@@ -144,12 +212,18 @@ def test_marks_count_what_is_right():
         torch.zeros(2, 3),
         {"conv3_4": maps},
         {"conv3_1": maps[:, :1].repeat(1, 3, 1, 1)},
+        {"conv3_1": maps},
     )
-    mark = marked(told, torch.tensor([0, 1]), torch.ones(2, 3), Sample(torch.rand(2, 3, 8, 8), maps))
+    shown = replace(pairs(torch.rand(2, 3, 8, 8), torch.zeros(1, 2, dtype=torch.long)))
+    shown = replace(shown, sample=replace(shown.sample, layout=maps))
+    mark = marked(told, shown, torch.ones(2, 3))
     assert float(mark.right) == 0.5 and float(mark.traits) == 1.0 and float(mark.layout) == pytest.approx(0, abs=1e-3)
-    assert mark.numbers()[1] == 0.5
-    worse = marked(told, torch.tensor([1, 1]), torch.ones(2, 3), Sample(torch.rand(2, 3, 8, 8), maps))
+    assert mark.numbers()[1] == 0.5 and len(mark.numbers()) == 6
+    worse = marked(told, replace(shown, which=torch.tensor([1, 1])), torch.ones(2, 3))
     assert worse.loss > mark.loss
+    # of a picture without marks no style is asked
+    bare = marked(told, replace(shown, which=torch.tensor([0, BARE])), torch.stack([torch.zeros(3), torch.ones(3)]))
+    assert float(bare.right) == 1 and float(bare.traits) == 0
 
 
 def test_traits_are_standardised():

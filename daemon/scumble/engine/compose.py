@@ -102,7 +102,7 @@ def weighting(recipe: Recipe, suited: Profile, architecture: str) -> Weighting:
         content_layers=content,
         style_layers=statistics,
         neighbours=neighbours,
-        content_share=1 / (1 + 10 ** ((recipe.strength - 60) / 50)),
+        content_share=1 / (1 + 10 ** ((recipe.strength - 85) / 40)),
         content=balance if recipe.content_weight is None else recipe.content_weight,
         style=1.0 if recipe.style_weight is None else recipe.style_weight,
         tv=suited.tv_weight if recipe.tv_weight is None else recipe.tv_weight,

@@ -48,32 +48,24 @@ PHOTOGRAPHS = Profile(
     content_at_60=0.3,
     tv_weight=0.1,
 )
-SEEDED = Profile(
+OURS = Profile(
     content_layers={"conv3_2": 1.0},
     style_layers={"conv1_1": 0.25, "conv2_1": 0.25, "conv3_1": 0.25, "conv4_1": 0.25},
     style_loss=StyleLoss.NEIGHBOURS,
-    neighbour_layers=dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1"), 1.0),
+    # the fine layers keep the content's own shapes; deeper ones see so far that a house becomes a patch of light
+    neighbour_layers={"conv1_1": 2.0, "conv2_1": 1.0, "conv3_1": 1.0},
     # the first 54 filters of conv1_1 are the frame at scale 1
     frame_scales=(2, 4),
     frame_weight=0.5,
     content_at_60=0.3,
     tv_weight=0.3,
 )
-
-
-PROCEDURAL = replace(
-    SEEDED,
-    # what is deeper than conv1_1 was taught to know a style in other colours, so that alone must see to them
-    neighbour_layers={"conv1_1": 2.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0},
-)
-
-_BY_ENTRY = {embedded.LITE: PROCEDURAL, embedded.FULL: PROCEDURAL}
-_BY_TRAINING = {Training.NONE: SEEDED, Training.PROCEDURAL: PROCEDURAL, Training.PHOTOGRAPHS: PHOTOGRAPHS}
+"""Of features that no photograph taught: seeded ones, and those trained on procedural paintings."""
 
 
 def profile(found: Weights | Description) -> Profile:
-    """The profile of some weights: that of their name, else of what they were trained on."""
-    return _BY_ENTRY.get(found.entry) or _BY_TRAINING[found.training]
+    """The profile of some weights, by what they were trained on."""
+    return PHOTOGRAPHS if found.training is Training.PHOTOGRAPHS else OURS
 
 
 def resolve(name: str, *, gpu: bool) -> Weights:

@@ -2,10 +2,11 @@
 
 A **hypercolumn** is what several layers say about one position, brought to one **grid** and joined; each layer is
 centred and scaled by the style's own mean and deviation there. **Matching** gives every position of the picture,
-blended
-with the content's own hypercolumn so that the content stands, the style's most similar one (cosine), which is its
-target until the next matching. The matched places also **vote**: each lays the style's own patch over its position, and
-where patches overlap their mean is the colour that the pixels are drawn to, so that strokes land whole.
+blended with the content's own hypercolumn so that the content stands, the style's most similar one, which is its target
+until the next matching: the highest cosine, each picture centred by its own mean, less a **price** that rises where
+the style is used more than its share, and with a bonus for going on where a neighbour's match leaves off. The matched
+places also **vote**: each lays the style's own patch over its position, and where patches overlap their mean is the
+colour that the pixels are drawn to, so that strokes land whole.
 
 Sources: Kolkin et al. 2022, "Neural Neighbor Style Transfer" (matching, the cosine loss); Li & Wand 2016 (patches);
 Kwatra et al. 2005, "Texture Optimization for Example-based Synthesis" (votes).
@@ -18,7 +19,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from scumble.engine.patches import Pieces, lay, shifted
+from scumble.engine.patches import Pieces, lay, shifted, turns
 from scumble.engine.regions import RegionWeights, Rows, zeros_like_map
 from scumble.engine.tiles import Window
 from scumble.engine.vgg import Maps, Network
@@ -30,9 +31,15 @@ SEARCH_DIMENSIONS = 32
 """Hypercolumns are compared in so many principal components of the style's."""
 MOST_CANDIDATES = 2**17
 """A larger style offers a regular sample of its positions, so that a search costs the same for every size."""
-COHERENCE = 0.1
+COHERENCE = 0.2
 """What a match gains in cosine for each of its four neighbours that comes from beside it in the style."""
-SWEEPS = 8
+SWEEPS = 4
+EVENNESS = 0.05
+"""What a candidate's price rises in cosine, at first, where the style is used twice as often as its share."""
+CROWD, MOST_CROWDED = 3, 3.0
+"""Use is counted in squares of so many positions, and up to so many times the share."""
+PRICED, PRICING_ROUNDS = 3072, 4
+"""Prices are found for so many of the queries, in so many rounds."""
 PATCH = 4
 """The side of a voting patch, in positions of the grid."""
 HIDDEN, PASSED = -1, -2
@@ -97,27 +104,53 @@ class Candidates:
         return _standard(columns, self.means, self.scales)
 
     def project(self, rows: Tensor) -> Tensor:
-        """Standardised rows (rows, channels) → their directions in the leading components, (rows, dimensions)."""
-        return nnf.normalize(rows @ self.basis, dim=1)
+        """Standardised rows (rows, channels) → their leading components, (rows, dimensions)."""
+        return rows @ self.basis
 
-    def match(self, queries: Tensor) -> Tensor:
-        """The most similar candidate of each projected query, (rows,), by cosine."""
-        search = queries.to(self.projected.dtype)
-        return torch.cat([(part @ self.projected.T).argmax(1) for part in torch.split(search, _CHUNK)])
+    def match(self, queries: Tensor, prices: Tensor) -> Tensor:
+        """The candidate of each projected query, (rows,), whose cosine less its price (candidates,) is highest."""
+        search, prices = queries.to(self.projected.dtype), prices.to(self.projected.dtype)
+        return torch.cat(
+            [torch.addmm(prices, part, self.projected.T, beta=-1).argmax(1) for part in torch.split(search, _CHUNK)]
+        )
 
-    def cohere(self, field: Tensor, directions: Tensor) -> Tensor:
+    def prices(self, queries: Tensor) -> Tensor:
+        """What each candidate is to cost, (candidates,), so that queries like these use all of the style: what was used
+        more than its share grows dearer, what was not cheaper, in rounds of matching a sample.
+
+        It is the dual ascent of optimal transport, broken off early, for a content has not everything that a style has
+        (after Kolkin et al. 2019, "Style Transfer by Relaxed Optimal Transport").
+        """
+        sample = queries[:: max(1, len(queries) // PRICED)]
+        height, width = (side // self.stride for side in self.rgb.shape[2:])
+
+        def around(counts: Tensor) -> Tensor:
+            return nnf.avg_pool2d(counts.float().view(1, 1, height, width), CROWD, 1, CROWD // 2).flatten()[self.places]
+
+        share = len(sample) / len(self.places) * around(self.at >= 0)
+        prices = torch.zeros_like(share)
+        for left in range(PRICING_ROUNDS, 0, -1):
+            used = torch.bincount(self.places[self.match(sample, prices)], minlength=height * width)
+            # of a style that offers far more than is asked for, a place that is used once is not crowded
+            excess = ((around(used) - share) / share.clamp(min=1 / CROWD**2)).clamp(max=MOST_CROWDED)
+            prices = prices + EVENNESS * left / PRICING_ROUNDS * excess
+        return prices
+
+    def cohere(self, field: Tensor, directions: Tensor, prices: Tensor) -> Tensor:
         """Matches (height, width), -1 for none, that go on where their neighbours' leave off, so that strokes stay
         whole.
 
-        `directions` (height · width, dimensions) are the queries. Equals are many where the picture is even, and of
-        these the one beside a neighbour's match is as good (after Ashikhmin 2001, "Synthesizing natural textures").
+        `directions` (height · width, dimensions) are the queries, `prices` (candidates,) what was paid. Equals are many
+        where the picture is even, and of these the one beside a neighbour's match is as good (after Ashikhmin 2001,
+        "Synthesizing natural textures").
         """
         for _ in range(SWEEPS):
-            field = self._sweep(field, directions)
+            for turn in turns(field):
+                field = torch.where(turn, self._chosen(field, directions, prices), field)
         return field
 
-    def _sweep(self, field: Tensor, directions: Tensor) -> Tensor:
-        """Every position chooses among its own match and what its four neighbours' matches go on to."""
+    def _chosen(self, field: Tensor, directions: Tensor, prices: Tensor) -> Tensor:
+        """What each position chooses among its own match and what its four neighbours' matches go on to."""
         across = self.rgb.shape[3] // self.stride
         places = self.places[field.clamp(min=0)]
         options, offers = [field], [torch.where(field >= 0, places - self._own(field), -1)]
@@ -134,7 +167,8 @@ class Candidates:
         offset = torch.stack(offers)
         scores = []
         for k in range(5):
-            similar = (directions * self.projected[chosen[k].clamp(min=0).flatten()].float()).sum(1).view_as(field)
+            option = chosen[k].clamp(min=0).flatten()
+            similar = (directions * self.projected[option].float()).sum(1).sub_(prices[option]).view_as(field)
             agreeing = sum((offset[j] == offset[k]).float() for j in range(1, 5))
             scores.append(torch.where(chosen[k] >= 0, similar + COHERENCE * agreeing, -9.0))
         best = torch.stack(scores).argmax(0)
@@ -207,6 +241,12 @@ def _columns(
     return found
 
 
+def _directions(components: Tensor) -> Tensor:
+    """Of the positions of one picture, (rows, dimensions), centred by its own mean: what its features are on the whole
+    tells its manner, and how one place differs from the others tells what it shows."""
+    return nnf.normalize(components - components.mean(0), dim=1)
+
+
 def _standard(rows: Sequence[Tensor], means: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
     return torch.cat(
         [(row - mean) * (scale / row.shape[1] ** 0.5) for row, mean, scale in zip(rows, means, scales, strict=True)], 1
@@ -217,8 +257,9 @@ def _standard(rows: Sequence[Tensor], means: Sequence[Tensor], scales: Sequence[
 class Matched:
     """One style of one region: its candidates, its weight in the loss, and the matches of now.
 
-    Over the whole grid: `field` (height, width) holds candidates or -1, `directions` (height · width, dimensions) what
-    was asked for, `guides` the content's own directions, of which `content_share` goes into every query.
+    Over the whole grid: `field` (height, width) holds candidates or -1; of (height · width, dimensions) are `guides`,
+    the content's leading components, of which `content_share` goes into every query, `asked`, the picture's, and
+    `directions`, the queries made of both.
     """
 
     region: RegionWeights
@@ -227,7 +268,19 @@ class Matched:
     content_share: float
     field: Tensor
     guides: Tensor
+    asked: Tensor
     directions: Tensor
+
+    def match(self, rows: Tensor) -> None:
+        """Find the neighbours of some positions (rows,) of the grid; the others get none."""
+        share = self.content_share
+        query = share * _directions(self.guides[rows]) + (1 - share) * _directions(self.asked[rows])
+        self.directions = self.directions.index_copy(0, rows, nnf.normalize(query, dim=1))
+        queries = self.directions[rows]
+        field = torch.full_like(self.field, -1).flatten()
+        prices = self.candidates.prices(queries)
+        field[rows] = self.candidates.match(queries, prices)
+        self.field = self.candidates.cohere(field.view_as(self.field), self.directions, prices)
 
     @classmethod
     def of(
@@ -236,7 +289,7 @@ class Matched:
         """Nothing matched yet, on a grid of `height` × `width`."""
         empty = found.basis.new_zeros(height * width, found.basis.shape[1])
         field = torch.full((height, width), -1, dtype=torch.long, device=empty.device)
-        return cls(region, found, weight, content_share, field, empty, empty)
+        return cls(region, found, weight, content_share, field, empty, empty, empty)
 
     def places_of_pixels(self) -> Tensor:
         """For every pixel the pixel of the style, row · width + column, that its position is matched with, or -1."""
@@ -284,22 +337,17 @@ class NeighbourTerm:
         """Take in the picture's maps: what is to be matched."""
         for each, columns, rows in self._rows(maps, window):
             places = self._places(each, rows, window)
-            share = 1.0 if by_content_alone else each.content_share
-            query = share * each.guides[places]
-            if share < 1:
-                query = query + (1 - share) * each.candidates.project(each.candidates.standard(columns))
-            each.directions = each.directions.index_copy(0, places, nnf.normalize(query, dim=1))
+            if by_content_alone:
+                asked = each.guides[places]
+            else:
+                asked = each.candidates.project(each.candidates.standard(columns))
+            each.asked = each.asked.index_copy(0, places, asked)
 
     @torch.no_grad()
     def settle(self) -> None:
         """Match everything that was asked for, over the whole picture at once."""
         for each in self.matched:
-            height, width = each.field.shape
-            inside = (each.region.maps[self._grid] > 0).flatten()
-            asked = inside.nonzero()[:, 0]
-            field = torch.full((height * width,), -1, dtype=torch.long, device=asked.device)
-            field[asked] = each.candidates.match(each.directions[asked])
-            each.field = each.candidates.cohere(field.view(height, width), each.directions)
+            each.match((each.region.maps[self._grid] > 0).flatten().nonzero()[:, 0])
 
     def observe(self, maps: Maps, window: Window) -> None:
         # of the whole picture the gradient is asked next, for the same maps: one look serves both

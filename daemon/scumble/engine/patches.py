@@ -75,9 +75,16 @@ class Pieces:
 
     def _sweep(self, digests: Tensor, field: Tensor, generator: torch.Generator) -> Tensor:
         """Every pixel chooses among its own place, its neighbours' and two at random."""
-        height, width = field.shape
         crowd = EVENNESS * self._crowd(field)
-        asked = (field >= 0).flatten().nonzero()[:, 0]
+        for turn in turns(field):
+            field = self._chosen(digests, field, turn & (field >= 0), crowd, generator)
+        return field
+
+    def _chosen(
+        self, digests: Tensor, field: Tensor, choosing: Tensor, crowd: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        height, width = field.shape
+        asked = choosing.flatten().nonzero()[:, 0]
         place = field.flatten()[asked]
         going_on = torch.stack([self._going_on(field, dy, dx).flatten()[asked] for dy, dx in _AROUND])
 
@@ -183,6 +190,14 @@ def shifted(field: Tensor, dy: int, dx: int) -> Tensor:
         max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)
     ]
     return moved
+
+
+def turns(field: Tensor) -> tuple[Tensor, Tensor]:
+    """The black and the white squares of a chessboard the size of a field: who chooses first and who next. Were all to
+    choose at once after their neighbours, these would change places for ever."""
+    y, x = (torch.arange(side, device=field.device) for side in field.shape)
+    black = (y[:, None] + x) % 2 == 1
+    return black, ~black
 
 
 def _bell(side: int) -> Tensor:

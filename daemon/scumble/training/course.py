@@ -32,7 +32,7 @@ class Course:
     weight_decay: float = 1e-2
     pool: int = 2048
     lessons: tuple[Lesson, ...] = field(
-        default=(Lesson(64, 64, 3000, 12), Lesson(112, 24, 1000, 5)),
+        default=(Lesson(64, 64, 2000, 12), Lesson(112, 24, 600, 6)),
     )
 
     @property
@@ -70,12 +70,14 @@ class Note:
     traits: float
     layout: float
     seen: float
+    places: float
 
     def line(self) -> str:
         """For a log."""
         return (
             f"{self.step:6d}/{self.steps} {self.seconds:7.0f} s  loss {self.loss:.3f}  styles {100 * self.right:4.1f} %"
             f"  traits {self.traits:.3f}  layout {self.layout:.3f}  seen {self.seen:.3f}"
+            f"  places {self.places:.3f}"
         )
 
 

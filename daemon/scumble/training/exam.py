@@ -1,17 +1,20 @@
 """What the student is asked, and how wrong its answers are."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from scumble.training.pictures import Sample
+from scumble.training.pool import BARE, Pairs
 from scumble.training.student import Answers
 from scumble.training.styles import Styles
 
-TRAITS_WEIGHT, LAYOUT_WEIGHT, SEEN_WEIGHT = 0.3, 1.0, 4.0
+TRAITS_WEIGHT, LAYOUT_WEIGHT, SEEN_WEIGHT, PLACES_WEIGHT = 0.3, 1.0, 4.0, 3.0
 """What counts beside naming the style."""
+TEMPERATURE = 0.1
+"""Of the cosines by which places are known again."""
 
 
 @dataclass(frozen=True)
@@ -23,23 +26,26 @@ class Mark:
     traits: Tensor
     layout: Tensor
     seen: Tensor
+    places: Tensor
 
-    def numbers(self) -> tuple[float, float, float, float, float]:
-        """All of them, detached."""
-        parts = (self.loss, self.right, self.traits, self.layout, self.seen)
-        loss, right, traits, layout, seen = (float(each.detach()) for each in parts)
-        return loss, right, traits, layout, seen
+    def numbers(self) -> list[float]:
+        """All of them, detached, in this order."""
+        parts = (self.loss, self.right, self.traits, self.layout, self.seen, self.places)
+        return [float(each.detach()) for each in parts]
 
 
-def marked(answers: Answers, which: Tensor, traits: Tensor, sample: Sample) -> Mark:
-    """Mark the answers, given the styles (n,), their traits (n, traits) and what was shown."""
-    named = nnf.cross_entropy(answers.styles, which, label_smoothing=0.05)
-    told = (answers.traits - traits).square().mean()
-    shown = layout_loss(answers, sample.layout)
-    seen = seen_loss(answers, sample.pictures)
-    right = (answers.styles.argmax(1) == which).float().mean()
-    loss = named + TRAITS_WEIGHT * told + LAYOUT_WEIGHT * shown + SEEN_WEIGHT * seen
-    return Mark(loss, right, told, shown, seen)
+def marked(answers: Answers, shown: Pairs, traits: Tensor) -> Mark:
+    """Mark the answers about some pairs, given the traits (styles, traits) of all styles."""
+    painted = shown.which != BARE
+    which = shown.which[painted]
+    named = nnf.cross_entropy(answers.styles[painted], which, label_smoothing=0.05)
+    told = (answers.traits[painted] - traits[which]).square().mean()
+    layout = layout_loss(answers, shown.sample.layout)
+    seen = seen_loss(answers, shown.sample.pictures)
+    places = places_loss(answers, shown)
+    right = (answers.styles[painted].argmax(1) == which).float().mean()
+    loss = named + TRAITS_WEIGHT * told + LAYOUT_WEIGHT * layout + SEEN_WEIGHT * seen + PLACES_WEIGHT * places
+    return Mark(loss, right, told, layout, seen, places)
 
 
 def traits(styles: Styles) -> Tensor:
@@ -96,3 +102,35 @@ def seen_loss(answers: Answers, pictures: Tensor) -> Tensor:
         variance = (wanted - wanted.mean((2, 3), keepdim=True)).square().mean()
         losses.append((found - wanted).square().mean() / (variance + 1e-3))
     return torch.stack(losses).mean()
+
+
+def places_loss(answers: Answers, shown: Pairs) -> Tensor:
+    """How badly a place is known again in its twin: the cross-entropy of finding it among all places of the twin by
+    the cosine of centred features, both ways, in units of that of guessing; the mean over layers.
+
+    van den Oord et al. 2018, "Representation Learning with Contrastive Predictive Coding" (the loss).
+    """
+    losses = []
+    for found in answers.places.values():
+        stride = shown.sample.pictures.shape[2] // found.shape[2]
+        ones, others = (_directions(half) for half in found.chunk(2))
+        twin = _twins(shown.shift // stride, *found.shape[2:])
+        others = others.gather(2, twin[:, None].expand_as(others))
+        alike = ones.transpose(1, 2) @ others / TEMPERATURE
+        itself = torch.arange(alike.shape[1], device=alike.device).expand(len(alike), -1)
+        there, back = (nnf.cross_entropy(each, itself) for each in (alike, alike.transpose(1, 2)))
+        losses.append((there + back) / (2 * math.log(alike.shape[1])))
+    return torch.stack(losses).mean()
+
+
+def _directions(maps: Tensor) -> Tensor:
+    """(n, channels, places), centred over each picture, of length one."""
+    rows = maps.flatten(2)
+    return nnf.normalize(rows - rows.mean(2, keepdim=True), dim=1)
+
+
+def _twins(shift: Tensor, height: int, width: int) -> Tensor:
+    """For every place of a map where its twin is, (n, places), given shifts (n, 2) in places."""
+    y = (torch.arange(height, device=shift.device) + shift[:, :1]) % height
+    x = (torch.arange(width, device=shift.device) + shift[:, 1:]) % width
+    return (y[:, :, None] * width + x[:, None]).flatten(1)

@@ -3,8 +3,9 @@
 Questions: which **style** is this, what are the style's **traits** (its parameters), what does the picture show (its
 **layout**), and what are its colours (**seen** again, coarsely)? The first two are asked of the statistics of `ASKED`,
 where the engine compares Gram matrices; the others of maps, linearly, so that each position tells what is there:
-features that only tell styles apart forget how light or dark a place is, and match the sky with a shadow. Batch norms
-are folded away when the features are taken out.
+features that only tell styles apart forget how light or dark a place is, and match the sky with a shadow. And which
+place of one picture shows what this **place** of another shows, which is what a neighbour is? Batch norms are folded
+away when the features are taken out.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ FIRST = "conv1_1"
 LAYOUT_LAYERS = ("conv3_4", "conv4_4")
 SEEN_LAYERS = {"conv2_1": 2, "conv3_1": 2, "conv4_1": 4, "conv5_1": 4}
 """Layers from which the colours are asked, in squares of so many to a side for each position."""
+PLACE_LAYERS = ("conv3_1", "conv4_1", "conv5_1")
+"""Layers that must know a place again in another style, as they are: they are compared so when neighbours are looked
+for."""
 ASKED = ("conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_4", "conv4_1", "conv4_4", "conv5_1", "conv5_4")
 """Whose statistics must tell the style: the layers that the engine compares, and the last of each block."""
 
@@ -28,12 +32,14 @@ ASKED = ("conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_4", "conv4_1", "conv
 @dataclass(frozen=True)
 class Answers:
     """What the student says: `styles` (n, styles) and `traits` (n, traits) of each picture, and by layer the `layouts`
-    (n, 2, …) that it sees, lightness and contours, and the colours `seen` (n, 3, …) in 0..1."""
+    (n, 2, …) that it sees, lightness and contours, the colours `seen` (n, 3, …) in 0..1, and the maps themselves by
+    which `places` are known again."""
 
     styles: Tensor
     traits: Tensor
     layouts: dict[str, Tensor]
     seen: dict[str, Tensor]
+    places: dict[str, Tensor]
 
 
 class Student(nn.Module):
@@ -77,7 +83,7 @@ class Student(nn.Module):
     def forward(self, pictures: Tensor) -> Answers:
         """Of pictures (n, 3, height, width) in 0..1."""
         h = (pictures - SEEDED.mean[0]) / SEEDED.std[0]
-        told, layouts, seen = [], {}, {}
+        told, layouts, seen, places = [], {}, {}, {}
         for name in self.order:
             if name.startswith("pool"):
                 h = nnf.avg_pool2d(h, 2)
@@ -93,8 +99,10 @@ class Student(nn.Module):
                 layouts[name] = self.layouts[name](h)
             if name in SEEN_LAYERS:
                 seen[name] = nnf.pixel_shuffle(self.seen[name](h), SEEN_LAYERS[name])
+            if name in PLACE_LAYERS:
+                places[name] = h
         statistics = self.calm(torch.cat(told, 1))
-        return Answers(self.style(statistics), self.traits(statistics), layouts, seen)
+        return Answers(self.style(statistics), self.traits(statistics), layouts, seen, places)
 
     @torch.no_grad()
     def folded(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -1,6 +1,6 @@
 """Procedural styles: which palette, marks, noise, ink and light a painting has, thousands of them from a seed."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import torch
@@ -130,6 +130,14 @@ class Styles:
     def take(self, which: Tensor) -> Self:
         """The styles with these numbers, (n,), in that order."""
         return type(self)(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
+
+    def bared(self, where: Tensor) -> Self:
+        """The same, but without marks, bands, noise, lines and canvas `where` (count,) is true: the palette remains."""
+        put = {"weave", "relief", "ink_px", "rim", "wobble", "noise", "mottle", "amount", "levels"}
+        kept = {name: getattr(self, name).clone() for name in put}
+        for values in kept.values():
+            values[where] = 0
+        return replace(self, **kept)
 
     def to(self, device: torch.device) -> Self:
         """The same on another device."""

@@ -34,7 +34,7 @@ class Trainer:
         groups = [{"params": trunk, "share": 1.0}, {"params": self._student.heads, "share": course.heads_rate}]
         self._optimizer = torch.optim.AdamW(groups, lr=course.learning_rate, weight_decay=course.weight_decay)
         self._pool: Pool | None = None
-        self._seen: list[tuple[float, float, float, float, float]] = []
+        self._seen: list[list[float]] = []
 
     @property
     def is_done(self) -> bool:
@@ -55,11 +55,11 @@ class Trainer:
         lesson = self.course.lesson_at(self.step)
         pool = self._pool_of(lesson.size, lesson.batch)
         pool.add(lesson.fresh)
-        sample, which = pool.take(lesson.batch)
+        shown = pool.take(lesson.batch)
         for group in self._optimizer.param_groups:
             group["lr"] = group["share"] * self._rate()
-        answers = self._student(sample.pictures.contiguous(memory_format=torch.channels_last))
-        mark = marked(answers, which, self._traits[which], sample)
+        answers = self._student(shown.sample.pictures.contiguous(memory_format=torch.channels_last))
+        mark = marked(answers, shown, self._traits)
         self._optimizer.zero_grad()
         torch.autograd.backward(mark.loss)
         self._optimizer.step()
