@@ -28,7 +28,7 @@ from scumble.training.measures import plain
 
 SIDE = 512
 CONTENTS = ("scene", "night", "watercolour", "dabs", "glass", "woodcut")
-STYLES = ("tides", "sea-glass", "ember-dunes", "charcoal-strokes", "bands", "torn-paper")
+STYLES = ("bands", "tides", "sea-glass", "charcoal-strokes", "moonlit-brush", "torn-paper")
 
 
 def drawn(name: str) -> Picture:
