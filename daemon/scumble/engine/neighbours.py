@@ -31,10 +31,10 @@ SEARCH_DIMENSIONS = 32
 """Hypercolumns are compared in so many principal components of the style's."""
 MOST_CANDIDATES = 2**17
 """A larger style offers a regular sample of its positions, so that a search costs the same for every size."""
-COHERENCE = 0.2
+COHERENCE = 0.3
 """What a match gains in cosine for each of its four neighbours that comes from beside it in the style."""
 SWEEPS = 4
-EVENNESS = 0.05
+EVENNESS = 0.03
 """What a candidate's price rises in cosine, at first, where the style is used twice as often as its share."""
 CROWD, MOST_CROWDED = 3, 3.0
 """Use is counted in squares of so many positions, and up to so many times the share."""

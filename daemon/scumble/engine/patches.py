@@ -23,7 +23,7 @@ from torch import Tensor
 PATCH = 7
 DIMENSIONS = 16
 """Patches are compared in so many of their 147 dimensions; more cost time and bring little."""
-COHERENCE = 0.05
+COHERENCE = 0.1
 """What a place gains for each of the four neighbours whose place it goes on from, in units of the style's variance."""
 EVENNESS = 0.02
 """What a place pays each time that it is used, in the same units."""
