@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from scumble.engine import neighbours
-from scumble.engine.neighbours import Matched, NeighbourTerm, candidates, grid_map, grid_stride
+from scumble.engine import candidates as search
+from scumble.engine.candidates import candidates, grid_map, grid_stride
+from scumble.engine.neighbours import Matched, NeighbourTerm
 from scumble.engine.regions import region_weights
 from scumble.engine.tiles import windows
 from scumble.engine.vgg import Trunk
@@ -77,8 +78,8 @@ def hypercolumns(trunk, x, means, scales):
 
 
 def test_matches_are_the_nearest_by_cosine_of_what_is_centred(trunk, monkeypatch):
-    monkeypatch.setattr(neighbours, "SWEEPS", 0)
-    monkeypatch.setattr(neighbours, "EVENNESS", 0.0)
+    monkeypatch.setattr(search, "SWEEPS", 0)
+    monkeypatch.setattr(search, "EVENNESS", 0.0)
     style, content = picture(1), picture(2)
     term = term_for(trunk, style, content)
     match(trunk, term, content, by_content_alone=True)
@@ -99,7 +100,7 @@ def test_matches_are_the_nearest_by_cosine_of_what_is_centred(trunk, monkeypatch
 
 def test_of_the_content_and_the_picture_each_is_centred_by_itself(trunk, monkeypatch):
     """A picture whose features are all moved alike finds the same neighbours."""
-    monkeypatch.setattr(neighbours, "SWEEPS", 0)
+    monkeypatch.setattr(search, "SWEEPS", 0)
     term = term_for(trunk, picture(1), picture(2))
     match(trunk, term, picture(4))
     (matched,) = term.matched
@@ -114,7 +115,7 @@ def test_prices_are_those_of_the_dual_ascent_in_numpy(trunk):
     found = candidates(trunk, picture(1), ONE, dict.fromkeys(TAPS, 1.0), STRIDE, around())
     queries = torch.nn.functional.normalize(torch.randn(200, found.basis.shape[1]), dim=1)
     similar = queries.numpy() @ found.projected.numpy().T
-    count = neighbours.PRICING_ROUNDS
+    count = search.PRICING_ROUNDS
 
     def around_each(values):
         grid = np.pad(values.reshape(24, 64), 1)
@@ -125,7 +126,7 @@ def test_prices_are_those_of_the_dual_ascent_in_numpy(trunk):
     for left in range(count, 0, -1):
         used = np.bincount((similar - prices).argmax(1), minlength=24 * 64)
         excess = (around_each(used) - share) / np.maximum(share, 1 / 9)
-        prices += neighbours.EVENNESS * left / count * np.minimum(excess, neighbours.MOST_CROWDED)
+        prices += search.EVENNESS * left / count * np.minimum(excess, search.MOST_CROWDED)
     assert np.allclose(found.prices(queries), prices, atol=1e-5)
 
 
@@ -139,10 +140,10 @@ def test_a_match_weighs_likeness_against_the_price(trunk):
 
 
 def test_prices_spread_the_matches_over_the_style(trunk, monkeypatch):
-    monkeypatch.setattr(neighbours, "SWEEPS", 0)
+    monkeypatch.setattr(search, "SWEEPS", 0)
     most = []
     for evenness in (0.0, 0.05):
-        monkeypatch.setattr(neighbours, "EVENNESS", evenness)
+        monkeypatch.setattr(search, "EVENNESS", evenness)
         term = term_for(trunk, soft(5), soft(8))
         match(trunk, term, soft(8))
         (matched,) = term.matched
@@ -249,11 +250,11 @@ def test_what_is_invisible_of_a_style_is_never_matched(trunk):
 
 
 def test_coherence_keeps_pieces_of_the_style_whole(trunk, monkeypatch):
-    monkeypatch.setattr(neighbours, "EVENNESS", 0.0)
+    monkeypatch.setattr(search, "EVENNESS", 0.0)
     style, content = soft(5), soft(8)
 
     def pieces(coherence):
-        monkeypatch.setattr(neighbours, "COHERENCE", coherence)
+        monkeypatch.setattr(search, "COHERENCE", coherence)
         term = term_for(trunk, style, content)
         match(trunk, term, content)
         (matched,) = term.matched
@@ -310,7 +311,7 @@ def test_pieces_of_two_styles_are_mixed_by_their_weights(trunk):
 
 
 def test_pieces_come_from_what_is_visible_of_a_style_also_where_it_is_no_candidate(trunk, monkeypatch):
-    monkeypatch.setattr(neighbours, "MOST_CANDIDATES", 100)
+    monkeypatch.setattr(search, "MOST_CANDIDATES", 100)
     visible = torch.zeros(1, 1, 48, 64)
     visible[..., :, :32] = 1
     found = candidates(trunk, picture(1), visible, dict.fromkeys(TAPS, 1.0), STRIDE, around())

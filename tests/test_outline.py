@@ -11,10 +11,10 @@ from safetensors.torch import save_file
 
 from scumble.engine import embedded, painter
 from scumble.engine import weights as store
+from scumble.engine.candidates import FINE_GRID
 from scumble.engine.features import describe, profile, resolve
 from scumble.engine.geometry import Geometry, filter_values, halo
 from scumble.engine.machine import dtype_of
-from scumble.engine.neighbours import FINE_GRID
 from scumble.engine.outline import features_name, outline
 from scumble.engine.painter import Painter
 from scumble.engine.schedule import Box, footprint, plan

@@ -64,10 +64,10 @@ def test_without_any_job_the_built_in_pace_is_told(paces):
 
 
 def test_the_grid_is_the_engines():
-    from scumble.engine import neighbours
+    from scumble.engine import candidates
 
     for name in ("FINE_GRID", "COARSE_GRID", "FINE_GRID_PX", "MOST_CANDIDATES"):
-        assert getattr(pace, name) == getattr(neighbours, name)
+        assert getattr(pace, name) == getattr(candidates, name)
 
 
 def exact(kind, px, factors, iterations=10, first=True):

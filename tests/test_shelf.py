@@ -16,7 +16,7 @@ import torch
 from helpers import noise, recipe, rgb_picture
 
 from scumble.engine import shelf as module
-from scumble.engine.neighbours import Candidates
+from scumble.engine.candidates import Candidates
 from scumble.engine.packed import pack_candidates, pack_matrices, unpack_candidates, unpack_matrices
 from scumble.engine.painter import Painter
 from scumble.engine.sealed import seal, unseal

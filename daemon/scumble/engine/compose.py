@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scumble.engine.candidates import COARSE_GRID, Candidates, candidates, grid_stride
 from scumble.engine.canvas import Canvas
 from scumble.engine.color import match_palette
 from scumble.engine.features import Profile
@@ -19,7 +20,7 @@ from scumble.engine.frame import Frame
 from scumble.engine.geometry import canonical, halo, layer_order
 from scumble.engine.job import BoundStyle, Job
 from scumble.engine.losses import content_loss, geometric_weights, style_loss, total_variation
-from scumble.engine.neighbours import COARSE_GRID, Candidates, Matched, NeighbourTerm, candidates, grid_stride
+from scumble.engine.neighbours import Matched, NeighbourTerm
 from scumble.engine.objective import Objective, PictureTerms
 from scumble.engine.regions import RegionWeights, flatten, region_weights
 from scumble.engine.resample import pad_to_multiple

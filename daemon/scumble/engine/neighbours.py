@@ -1,266 +1,35 @@
 """The second style loss: every position of the picture towards its nearest neighbour in the style.
 
-A **hypercolumn** is what several layers say about one position, brought to one **grid** and joined; each layer is
-centred and scaled by the style's own mean and deviation there. **Matching** gives every position of the picture,
-blended with the content's own hypercolumn so that the content stands, the style's most similar one, which is its target
-until the next matching: the highest cosine, each picture centred by its own mean, less a **price** that rises where
-the style is used more than its share, and with a bonus for going on where a neighbour's match leaves off. The matched
-places also **vote**: each lays the style's own patch over its position, and where patches overlap their mean is the
-colour that the pixels are drawn to, so that strokes land whole.
+**Matching** gives every position of the picture, blended with the content's own hypercolumn so that the content stands,
+its nearest candidate of the style (see `candidates`), which is its target until the next matching. The matched places
+also **vote**: each lays the style's own patch over its position, and where patches overlap their mean is the colour
+that the pixels are drawn to, so that strokes land whole.
 
 Sources: Kolkin et al. 2022, "Neural Neighbor Style Transfer" (matching, the cosine loss); Li & Wand 2016 (patches);
 Kwatra et al. 2005, "Texture Optimization for Example-based Synthesis" (votes).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from scumble.engine.patches import Pieces, lay, shifted, turns
+from scumble.engine.candidates import Candidates, grid_map, to_pixels
+from scumble.engine.patches import lay
 from scumble.engine.regions import RegionWeights, Rows, zeros_like_map
 from scumble.engine.tiles import Window
 from scumble.engine.vgg import Maps, Network
 
-FINE_GRID, COARSE_GRID = 2, 4
-"""Neighbours are looked for on a grid of so many px: the fine one up to `FINE_GRID_PX` pixels."""
-FINE_GRID_PX = 256 * 256
-SEARCH_DIMENSIONS = 32
-"""Hypercolumns are compared in so many principal components of the style's."""
-MOST_CANDIDATES = 2**17
-"""A larger style offers a regular sample of its positions, so that a search costs the same for every size."""
-COHERENCE = 0.3
-"""What a match gains in cosine for each of its four neighbours that comes from beside it in the style."""
-SWEEPS = 4
-EVENNESS = 0.03
-"""What a candidate's price rises in cosine, at first, where the style is used twice as often as its share."""
-CROWD, MOST_CROWDED = 3, 3.0
-"""Use is counted in squares of so many positions, and up to so many times the share."""
-PRICED, PRICING_ROUNDS = 2048, 4
-"""Prices are found for so many of the queries, in so many rounds."""
 PATCH = 4
 """The side of a voting patch, in positions of the grid."""
-HIDDEN, PASSED = -1, -2
-_CHUNK, _BLOCK = 512, 256
-
-
-def grid_stride(pixels: int) -> int:
-    """The grid's stride in px for a picture of so many pixels."""
-    return FINE_GRID if pixels <= FINE_GRID_PX else COARSE_GRID
-
-
-def grid_map(maps: Maps, taps: Iterable[str], stride: int, strides: Mapping[str, int]) -> list[Tensor]:
-    """The taps' maps brought to a grid of `stride` px, each (1, channels, height, width), float32; differentiable."""
-    found = []
-    for tap in taps:
-        features = maps[tap].float()
-        if strides[tap] < stride:
-            features = nnf.avg_pool2d(features, stride // strides[tap])
-        elif strides[tap] > stride:
-            features = nnf.interpolate(
-                features, scale_factor=strides[tap] // stride, mode="bilinear", align_corners=False
-            )
-        found.append(features)
-    return found
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """A style's hypercolumns: what can be matched.
-
-    `vectors` (n, channels) are centred, scaled and of length one; `places` (n,) their positions in the grid of the
-    picture `rgb` (1, 3, height, width), which holds the style and its mirror image side by side; `at` (positions,)
-    finds the candidate of a place, `HIDDEN` where the style is not visible and `PASSED` where it is no candidate.
-    """
-
-    vectors: Tensor
-    places: Tensor
-    rgb: Tensor
-    stride: int
-    means: tuple[Tensor, ...]
-    scales: tuple[float, ...]
-    basis: Tensor
-    projected: Tensor
-    at: Tensor
-
-    @property
-    def pieces(self) -> Pieces:
-        """What it offers to be laid over pixels."""
-        rows, columns = (side // self.stride for side in self.rgb.shape[2:])
-        allowed = (self.at != HIDDEN).view(rows, columns)
-        return Pieces.of(self.rgb, _to_pixels(allowed, self.stride).flatten())
-
-    @property
-    def bytes(self) -> int:
-        """The memory it holds."""
-        held = (self.vectors, self.places, self.rgb, self.basis, self.projected)
-        return sum(tensor.numel() * tensor.element_size() for tensor in held)
-
-    def standard(self, columns: Sequence[Tensor]) -> Tensor:
-        """Raw rows of every layer, (rows, channels of the layer) → (rows, channels) centred and scaled by this
-        style."""
-        return _standard(columns, self.means, self.scales)
-
-    def project(self, rows: Tensor) -> Tensor:
-        """Standardised rows (rows, channels) → their leading components, (rows, dimensions)."""
-        return rows @ self.basis
-
-    def match(self, queries: Tensor, prices: Tensor) -> Tensor:
-        """The candidate of each projected query, (rows,), whose cosine less its price (candidates,) is highest."""
-        # the price is one more component; what fills the last block costs more than any likeness is worth
-        offered = torch.cat([self.projected, -prices[:, None].to(self.projected.dtype)], 1)
-        filling = offered.new_zeros(-len(offered) % _BLOCK, offered.shape[1])
-        filling[:, -1] = -9
-        offered = torch.cat([offered, filling]).T.contiguous()
-        asked = torch.cat([queries, torch.ones_like(queries[:, :1])], 1).to(offered.dtype)
-        found = []
-        for part in torch.split(asked, _CHUNK):
-            # the best block first and then the best of it: half the time of one argmax over all
-            blocks = (part @ offered).view(len(part), -1, _BLOCK)
-            best = blocks.amax(2).argmax(1)
-            within = blocks[torch.arange(len(part), device=part.device), best].argmax(1)
-            found.append(best * _BLOCK + within)
-        return torch.cat(found) if found else queries.new_zeros(0, dtype=torch.long)
-
-    def prices(self, queries: Tensor) -> Tensor:
-        """What each candidate is to cost, (candidates,), so that queries like these use all of the style: what was used
-        more than its share grows dearer, what was not cheaper, in rounds of matching a sample.
-
-        It is the dual ascent of optimal transport, broken off early, for a content has not everything that a style has
-        (after Kolkin et al. 2019, "Style Transfer by Relaxed Optimal Transport").
-        """
-        sample = queries[:: max(1, len(queries) // PRICED)]
-        height, width = (side // self.stride for side in self.rgb.shape[2:])
-
-        def around(counts: Tensor) -> Tensor:
-            return nnf.avg_pool2d(counts.float().view(1, 1, height, width), CROWD, 1, CROWD // 2).flatten()[self.places]
-
-        share = len(sample) / len(self.places) * around(self.at >= 0)
-        prices = torch.zeros_like(share)
-        for left in range(PRICING_ROUNDS, 0, -1):
-            used = torch.bincount(self.places[self.match(sample, prices)], minlength=height * width)
-            # of a style that offers far more than is asked for, a place that is used once is not crowded
-            excess = ((around(used) - share) / share.clamp(min=1 / CROWD**2)).clamp(max=MOST_CROWDED)
-            prices = prices + EVENNESS * left / PRICING_ROUNDS * excess
-        return prices
-
-    def cohere(self, field: Tensor, directions: Tensor, prices: Tensor) -> Tensor:
-        """Matches (height, width), -1 for none, that go on where their neighbours' leave off, so that strokes stay
-        whole.
-
-        `directions` (height · width, dimensions) are the queries, `prices` (candidates,) what was paid. Equals are many
-        where the picture is even, and of these the one beside a neighbour's match is as good (after Ashikhmin 2001,
-        "Synthesizing natural textures").
-        """
-        for _ in range(SWEEPS):
-            for turn in turns(field):
-                field = torch.where(turn, self._chosen(field, directions, prices), field)
-        return field
-
-    def _chosen(self, field: Tensor, directions: Tensor, prices: Tensor) -> Tensor:
-        """What each position chooses among its own match and what its four neighbours' matches go on to."""
-        across = self.rgb.shape[3] // self.stride
-        places = self.places[field.clamp(min=0)]
-        options, offers = [field], [torch.where(field >= 0, places - self._own(field), -1)]
-        for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-            place = shifted(torch.where(field >= 0, places, -1), dy, dx)
-            x, y = place % across + dx, place // across + dy
-            half = across // 2
-            inside = (place >= 0) & (field >= 0) & (y >= 0) & (y < self.rgb.shape[2] // self.stride)
-            inside &= (x >= 0) & (x < across) & (x // half == (place % across) // half)
-            option = torch.where(inside, self.at[(y * across + x).clamp(0, len(self.at) - 1)], -1)
-            options.append(option)
-            offers.append(torch.where(option >= 0, self.places[option.clamp(min=0)] - self._own(field), -(2**40)))
-        chosen = torch.stack(options)
-        offset = torch.stack(offers)
-        scores = []
-        for k in range(5):
-            option = chosen[k].clamp(min=0).flatten()
-            similar = (directions * self.projected[option].float()).sum(1).sub_(prices[option]).view_as(field)
-            agreeing = sum((offset[j] == offset[k]).float() for j in range(1, 5))
-            scores.append(torch.where(chosen[k] >= 0, similar + COHERENCE * agreeing, -9.0))
-        best = torch.stack(scores).argmax(0)
-        return chosen.gather(0, best[None])[0]
-
-    def _own(self, field: Tensor) -> Tensor:
-        """Each position's own place, numbered as in the style's grid, so that going on alike means an equal
-        difference."""
-        height, width = field.shape
-        across = self.rgb.shape[3] // self.stride
-        y = torch.arange(height, device=field.device)[:, None]
-        return y * across + torch.arange(width, device=field.device)[None]
-
-
-def _to_pixels(grid: Tensor, stride: int) -> Tensor:
-    return grid.repeat_interleave(stride, 0).repeat_interleave(stride, 1)
-
-
-@torch.no_grad()
-def candidates(
-    network: Network, rgb: Tensor, visible: Tensor, taps: Mapping[str, float], stride: int, windows: Sequence[Window]
-) -> Candidates:
-    """Everything a style offers. `rgb` (1, 3, height, width) and `visible` (1, 1, …) have sides on the network's
-    grid; `taps` says how much each layer counts in a hypercolumn."""
-    halves = [_columns(network, half, taps, stride, windows) for half in (rgb, rgb.flip(3))]
-    layers = [torch.cat(pair, 1).flatten(0, 1) for pair in zip(*halves, strict=True)]
-    both = torch.cat([visible, visible.flip(3)], 3)
-    places = (nnf.avg_pool2d(both, stride).flatten() > 0.99 * float(both.max())).nonzero()[:, 0]
-    if not len(places):
-        places = torch.arange(len(layers[0]), device=rgb.device)
-    at = torch.full((len(layers[0]),), HIDDEN, dtype=torch.long, device=rgb.device)
-    at[places] = PASSED
-    places = places[:: -(-len(places) // MOST_CANDIDATES)]
-    rows = [layer[places] for layer in layers]
-    means = tuple(row.mean(0) for row in rows)
-    scales = tuple(
-        weight / max(float((row - mean).square().mean().sqrt()), 1e-6)
-        for row, mean, weight in zip(rows, means, taps.values(), strict=True)
-    )
-    vectors = nnf.normalize(_standard(rows, means, scales), dim=1)
-    sample = vectors[:: max(1, len(vectors) // 8192)]
-    moments = (sample.T @ sample).double()
-    # a flat style spans few dimensions, and the solver does not converge on what is left of the others
-    moments += torch.eye(len(moments), device=moments.device) * (1e-6 * moments.diagonal().mean() + 1e-12)
-    _, components = torch.linalg.eigh(moments)
-    basis = components[:, -SEARCH_DIMENSIONS:].to(vectors.dtype).contiguous()
-    # the search is most of the work, and a neighbour as near to three digits is as good
-    search = torch.bfloat16 if getattr(network, "dtype", None) is torch.bfloat16 else torch.float32
-    projected = nnf.normalize(vectors @ basis, dim=1).to(search)
-    at[places] = torch.arange(len(places), device=rgb.device)
-    both_rgb = torch.cat([rgb, rgb.flip(3)], 3)
-    return Candidates(vectors, places, both_rgb, stride, means, scales, basis, projected, at)
-
-
-def _columns(
-    network: Network, rgb: Tensor, taps: Iterable[str], stride: int, windows: Sequence[Window]
-) -> list[Tensor]:
-    """Each layer on the grid, (height, width, channels), of a whole picture."""
-    prepared = network.prepare(rgb)
-    found: list[Tensor] = []
-    for window in windows:
-        layers = grid_map(network.forward(window.crop(prepared)), taps, stride, network.stride)
-        if not found:
-            found = [
-                layer.new_zeros(rgb.shape[2] // stride, rgb.shape[3] // stride, layer.shape[1]) for layer in layers
-            ]
-        rows, columns = window.core_of_map(stride)
-        for target, layer in zip(found, layers, strict=True):
-            target[window.core_in_picture(stride)] = layer[0, :, rows, columns].permute(1, 2, 0)
-    return found
 
 
 def _directions(components: Tensor) -> Tensor:
     """Of the positions of one picture, (rows, dimensions), centred by its own mean: what its features are on the whole
     tells its manner, and how one place differs from the others tells what it shows."""
     return nnf.normalize(components - components.mean(0), dim=1)
-
-
-def _standard(rows: Sequence[Tensor], means: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
-    return torch.cat(
-        [(row - mean) * (scale / row.shape[1] ** 0.5) for row, mean, scale in zip(rows, means, scales, strict=True)], 1
-    )
 
 
 @dataclass
@@ -309,7 +78,7 @@ class Matched:
         corner = torch.where(self.field >= 0, corner + place % (across // stride) * stride, -1)
         step = torch.arange(stride, device=place.device)
         within = (step[:, None] * across + step).tile(*self.field.shape)
-        corner = _to_pixels(corner, stride)
+        corner = to_pixels(corner, stride)
         return torch.where(corner >= 0, corner + within, -1)
 
 
@@ -440,7 +209,7 @@ class NeighbourTerm:
         """
         colours, mass = torch.zeros_like(seen), torch.zeros_like(seen[:, :1])
         for each in self.matched:
-            weight = each.weight * _to_pixels(each.region.maps[self._grid], self._stride)
+            weight = each.weight * to_pixels(each.region.maps[self._grid], self._stride)
             colours += weight * lay(each.candidates.pieces, seen, each.places_of_pixels())
             mass += weight
         return colours / mass.clamp(min=1e-6), mass

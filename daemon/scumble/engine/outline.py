@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from scumble.engine.candidates import FINE_GRID
 from scumble.engine.compose import Weighting, weighting
 from scumble.engine.features import describe, profile
 from scumble.engine.geometry import Geometry, filter_values, halo
-from scumble.engine.neighbours import FINE_GRID
 from scumble.engine.schedule import Footprint, footprint
 from scumble.engine.weights import Description
 from scumble.recipe import Optimizer, Recipe

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from scumble.engine.neighbours import Candidates
+from scumble.engine.candidates import Candidates
 from scumble.engine.shelf import Packed
 from scumble.engine.terms import Statistic
 

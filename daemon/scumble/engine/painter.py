@@ -14,6 +14,7 @@ from torch import Tensor
 
 from scumble.engine import canvas as easel_canvas
 from scumble.engine.box import Box, bounds
+from scumble.engine.candidates import Candidates
 from scumble.engine.canvas import Canvas, to_array, to_tensor
 from scumble.engine.checkpoint import Checkpoint
 from scumble.engine.compose import Composer, Easel, Matrices, Weighting, weighting
@@ -21,7 +22,6 @@ from scumble.engine.features import Profile, describe, profile, resolve
 from scumble.engine.frame import Frame
 from scumble.engine.job import Job, bind
 from scumble.engine.machine import device_of, dtype_of, held_pages, is_gpu, is_out_of_memory
-from scumble.engine.neighbours import Candidates
 from scumble.engine.outline import Outline, features_name, outline
 from scumble.engine.packed import pack_candidates, pack_matrices, unpack_candidates, unpack_matrices
 from scumble.engine.resample import resize

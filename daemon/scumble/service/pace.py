@@ -41,7 +41,7 @@ _LONGEST_S = 1e6
 _VERSION = 1
 
 FINE_GRID, COARSE_GRID, FINE_GRID_PX, MOST_CANDIDATES = 2, 4, 256 * 256, 2**17
-"""As in `scumble.engine.neighbours`, which needs torch."""
+"""As in `scumble.engine.candidates`, which needs torch."""
 
 Rows = NDArray[np.float64]
 Terms = Callable[[int, bool], tuple[float, ...]]
