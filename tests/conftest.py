@@ -1,7 +1,13 @@
-"""What all tests share: torch's threads do not spin while they wait, or a busy machine takes minutes for seconds."""
+"""What all tests share: torch's threads do not spin while they wait, or a busy machine takes minutes for seconds; and
+Ctrl-C is heard by what the tests start."""
 
 import os
+import signal
 
 from daemons import daemon  # noqa: F401 - a fixture: one real daemon for all files
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# a script's command in the background ignores Ctrl-C, and what is ignored is inherited
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
