@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def train_features(output: Path, seed: int, share: float, until: int | None, device: str) -> None:
     """Train features on procedural paintings and write them to OUT [scumble-lite.safetensors].
 
-    It takes an hour or two on two cores. It may be interrupted: every hundred steps all is kept beside OUT, as
+    It takes about an hour on two cores. It may be interrupted: every hundred steps all is kept beside OUT, as
     .training, and the same command goes on from there. The log is written beside too, as .log.
     """
     from scumble.console import say

@@ -102,7 +102,8 @@ class Candidates:
         return rows @ self.basis
 
     def match(self, queries: Tensor, prices: Tensor) -> Tensor:
-        """The candidate of each projected query, (rows,), whose cosine less its price (candidates,) is highest."""
+        """For queries (rows, dimensions) of length one the candidates (rows,) whose cosine less their price is highest;
+        `prices` (candidates,)."""
         # the price is one more component; what fills the last block costs more than any likeness is worth
         offered = torch.cat([self.projected, -prices[:, None].to(self.projected.dtype)], 1)
         filling = offered.new_zeros(-len(offered) % _BLOCK, offered.shape[1])
@@ -119,8 +120,9 @@ class Candidates:
         return torch.cat(found) if found else queries.new_zeros(0, dtype=torch.long)
 
     def prices(self, queries: Tensor) -> Tensor:
-        """What each candidate is to cost, (candidates,), so that queries like these use all of the style: what was used
-        more than its share grows dearer, what was not cheaper, in rounds of matching a sample.
+        """What each candidate is to cost, (candidates,) in units of the cosine, so that queries (rows, dimensions) like
+        these use all of the style: what was used more than its share grows dearer, what was not cheaper, in rounds of
+        matching a sample.
 
         It is the dual ascent of optimal transport, broken off early, for a content has not everything that a style has
         (after Kolkin et al. 2019, "Style Transfer by Relaxed Optimal Transport").

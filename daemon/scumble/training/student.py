@@ -23,8 +23,7 @@ LAYOUT_LAYERS = ("conv3_4", "conv4_4")
 SEEN_LAYERS = {"conv2_1": 2, "conv3_1": 2, "conv4_1": 4, "conv5_1": 4}
 """Layers from which the colours are asked, in squares of so many to a side for each position."""
 PLACE_LAYERS = ("conv3_1", "conv4_1", "conv5_1")
-"""Layers that must know a place again in another style, as they are: they are compared so when neighbours are looked
-for."""
+"""Layers that must know a place again in another style by their maps themselves, as hypercolumns are compared."""
 ASKED = ("conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_4", "conv4_1", "conv4_4", "conv5_1", "conv5_4")
 """Whose statistics must tell the style: the layers that the engine compares, and the last of each block."""
 
