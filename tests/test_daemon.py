@@ -10,10 +10,12 @@ import json
 import re
 import shutil
 import signal
+import stat
 import struct
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -44,6 +46,7 @@ curl = shutil.which("curl")
 needs_curl = pytest.mark.skipif(curl is None, reason="curl is not installed")
 LONG = {"size": 64, "scales": 1, "iterations": [100_000]}
 """Fields of a recipe for a job that goes on until it is stopped."""
+OUTPUTS = ("picture", "layer", "unmasked")
 
 
 @pytest.fixture(scope="module")
@@ -405,6 +408,35 @@ def test_going_on_from_a_result(daemon, done):
     assert (second[mask == 255] != first[mask == 255]).any()
 
 
+def test_a_layer_and_its_mask(daemon, long_job):
+    """What a host needs that keeps the painting, the mask and the content apart; the mask before anything is painted"""
+    content, mask = from_png(CONTENT).astype(int), ("mask", mask_file(soft_mask()), "m")
+    jobs = {each: daemon.submit(None, None, mask, **QUICK, feather_px=5, output=each)["id"] for each in OUTPUTS}
+    shown = from_png(daemon.ask("GET", f"/v1/jobs/{jobs['unmasked']}/mask").body)
+    assert daemon.job(jobs["unmasked"])["state"] == "queued"
+    daemon.ask("POST", f"/v1/jobs/{long_job['id']}/stop")
+    picture, layer, unmasked = (from_png(daemon.result(id)).astype(int) for id in jobs.values())
+    assert shown.dtype == np.uint8
+    assert shown.shape == (*content.shape[:2], 1)
+    assert (shown[soft_mask() == 0] == 0).all()
+    assert len(np.unique(shown)) > 10
+    assert (layer[..., 3:] == shown).all()
+    assert (layer[..., :3] == unmasked).all()
+    assert (unmasked[soft_mask() == 0] == content[soft_mask() == 0]).all()
+    assert np.abs(content + shown / 255 * (unmasked - content) - picture).max() < 1.53
+    assert np.abs(picture - content).max() > 20
+    for media, values in (
+        ("application/x-npy", from_npy),
+        ("image/tiff", lambda data: tifffile.imread(io.BytesIO(data))),
+    ):
+        answer = daemon.ask("GET", f"/v1/jobs/{jobs['layer']}/mask", headers={"Accept": media})
+        assert (values(answer.body).reshape(shown.shape) == shown).all()
+    more = daemon.ask("POST", f"/v1/jobs/{jobs['layer']}/continue", {"iterations": 1}).json
+    assert from_png(daemon.result(more["id"])).shape[2] == 4
+    maps = Path(f"/proc/{daemon.pid}/maps")
+    assert not maps.exists() or "torch" not in maps.read_text()
+
+
 def test_the_queue_can_be_moved(daemon, long_job):
     jobs = [daemon.submit()["id"] for _ in range(3)]
     assert [daemon.job(id)["position"] for id in jobs] == [0, 1, 2]
@@ -548,7 +580,7 @@ def test_every_call_of_the_description(daemon, description):
     answer = ask("POST", "/v1/jobs", body, {"Content-Type": media}, 202)
     job = answer.header("location")
     daemon.wait(answer.json["id"])
-    for what in ("", "/preview", "/result"):
+    for what in ("", "/preview", "/result", "/mask"):
         ask("HEAD", job + what)
         ask("GET", job + what)
     ask("POST", job + "/stop", {"keep": True})
@@ -647,6 +679,7 @@ def test_scumble_s_client(daemon):
     with daemon.client() as client:
         assert client.health().pid == daemon.pid
         result = client.paint(content, [STYLE], mask=mask, on_progress=seen.append, **QUICK)
+        assert (client.mask(seen[-1]).pixels[..., 0] == mask).all()
         assert result.pixels.dtype == np.uint16
         assert (result.pixels[mask == 0] == content[mask == 0]).all()
         assert (result.pixels[mask == 255] != content[mask == 255]).any()
@@ -728,6 +761,12 @@ def test_a_second_daemon_in_the_same_folder(daemon):
     assert "running already" in said
 
 
+def test_what_starts_it_is_told_to_its_user_alone(daemon):
+    runtime, start = (json.loads((daemon.home / name).read_text()) for name in ("daemon.json", "start.json"))
+    assert start == {name: runtime[name] for name in ("command", "version")}
+    assert stat.S_IMODE((daemon.home / "start.json").stat().st_mode) == 0o600
+
+
 # ------------------------------------------------------------------------------------------------------ ends and begins
 
 
@@ -741,6 +780,7 @@ def test_a_job_goes_on_after_the_daemon_was_stopped(tmp_path):
         daemon.wait(job["id"], lambda job: job["iteration"] >= 20)
         assert daemon.stop(signal.SIGTERM) == 0
         assert not (daemon.home / "daemon.json").exists()
+        assert (daemon.home / "start.json").exists()  # what starts the next one stays
         assert daemon.workers() == []
         daemon.start()
         first = daemon.job(job["id"])

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -270,18 +271,84 @@ def test_weights_without_torch(home, monkeypatch):
 def test_hosts(home, monkeypatch):
     from scumble.hosts import Host, Program
 
-    folder = home / "pykrita"
+    folder = home / "plug-ins"
     (folder / "scumble").mkdir(parents=True)
     found = [
-        Host(Program.KRITA, "installed", home / "krita", "5.2.9", (folder,)),
-        Host(Program.GIMP, "flatpak", home / "gimp", "2.10.36", ()),
+        Host(Program.GIMP, "installed", home / "gimp", "3.0.4", (folder,)),
+        Host(Program.KRITA, "flatpak", home / "krita", "4.4.8", ()),
     ]
     monkeypatch.setattr("scumble.hosts.find", lambda: found)
     report = examined(home)
-    assert line(report, "Krita and GIMP", "Krita").mark is Mark.OK
+    assert line(report, "Krita and GIMP", "GIMP").mark is Mark.OK
     assert "the plug-in is there" in line(report, "Krita and GIMP", "plug-ins").text
-    assert line(report, "Krita and GIMP", "GIMP").mark is Mark.WARNING
-    assert "3.0 or later" in line(report, "Krita and GIMP", "GIMP").hint
+    assert line(report, "Krita and GIMP", "Krita").mark is Mark.WARNING
+    assert "5.1 or later" in line(report, "Krita and GIMP", "Krita").hint
+
+
+@pytest.fixture
+def krita(home, monkeypatch):
+    """The place of the one Krita on this machine."""
+    from scumble.hosts import Host, Program
+    from scumble.installing import places_of
+
+    host = Host(Program.KRITA, "installed", home / "krita", "5.2.9", (home / "krita/pykrita",), home / "kritarc")
+    monkeypatch.setattr("scumble.hosts.find", lambda: [host])
+    return places_of(host)[0]
+
+
+def plugin(home, label="plug-in"):
+    return line(examined(home), "Krita and GIMP", label)
+
+
+def test_the_plugin_in_krita(home, krita, plugin_bundle):
+    from scumble import installing
+
+    found = plugin(home)
+    assert found.mark is Mark.NOTE and found.hint == "scumble install krita"
+    installing.install(krita, plugin_bundle)
+    assert plugin(home) == Line(
+        Mark.OK, "plug-in", f"version {plugin_bundle.version} in {krita.folder}/pykrita/scumble"
+    )
+    found = plugin(home, "turned on")
+    assert found.mark is Mark.WARNING and str(krita.settings) in found.text and found.hint == "scumble install krita"
+    installing.turn_on(krita)
+    assert plugin(home, "turned on").mark is Mark.OK
+
+
+@pytest.mark.parametrize("version", ["0.0.1", None])
+def test_another_version_of_the_plugin(home, krita, plugin_bundle, plugin_tree, version):
+    from scumble import installing
+
+    installing.install(krita, replace(plugin_bundle, version=version or plugin_bundle.version))
+    (plugin_tree / "link/text.py").write_bytes(b"HELLO = 2")
+    found = plugin(home)
+    assert found.mark is Mark.WARNING and found.hint == "scumble install krita"
+    assert (f"version {version}" if version else "another build") in found.text and plugin_bundle.version in found.text
+
+
+def test_a_plugin_that_is_damaged_or_foreign(home, krita, plugin_bundle):
+    from scumble import installing
+
+    installing.install(krita, plugin_bundle)
+    own = krita.folder / "pykrita/scumble"
+    (own / "__init__.py").unlink()
+    found = plugin(home)
+    assert found.mark is Mark.WARNING and "not as it was" in found.text and found.hint == "scumble install krita"
+    (own / "installed.json").unlink()
+    found = plugin(home)
+    assert found.mark is Mark.WARNING and "not put there by Scumble" in found.text and "Move" in found.hint
+
+
+def test_settings_that_cannot_be_read_and_a_plugin_that_is_not_whole(home, krita, plugin_bundle, plugin_tree):
+    from scumble import installing
+
+    installing.install(krita, plugin_bundle)
+    krita.settings.mkdir()
+    report = examined(home)
+    told = [each for each in section(report, "Krita and GIMP").lines if each.label == "plug-in"]
+    assert [each.mark for each in told] == [Mark.OK, Mark.WARNING] and "kritarc cannot be read" in told[1].text
+    (plugin_tree / "krita/scumble.desktop").unlink()
+    assert "scumble.desktop" in plugin(home).text and "Install Scumble again" in plugin(home).hint
 
 
 def test_a_stale_runtime_file(home):

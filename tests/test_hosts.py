@@ -6,7 +6,7 @@ import time
 import pytest
 
 from scumble import hosts
-from scumble.hosts import Program, System, find
+from scumble.hosts import Program, System, find, krita_folders
 
 
 @pytest.fixture
@@ -54,6 +54,7 @@ def test_krita_on_the_path(linux):
         "5.2.9-beta1",
     )
     assert host.plugin_folders == (linux.home / ".local/share/krita/pykrita",)
+    assert host.settings == linux.home / ".config/kritarc"
     assert host.number == (5, 2, 9) and not host.is_too_old and not host.has_plugin
     (host.plugin_folders[0] / "scumble").mkdir(parents=True)
     assert host.has_plugin
@@ -79,6 +80,7 @@ def test_the_environment_names_the_folders(tmp_path):
         "/data/krita/pykrita",
         "/config/GIMP/3.2/plug-ins",
     ]
+    assert str(krita.settings) == "/config/kritarc" and gimp.settings is None
 
 
 @pytest.mark.parametrize(("says", "is_too_old"), [("version 2.10.36", True), ("version 3.0.0", False), ("", False)])
@@ -104,6 +106,7 @@ def test_flatpaks_have_folders_of_their_own(linux, tmp_path, place):
     krita, gimp = find(system)
     assert krita.channel == gimp.channel == "flatpak" and krita.version == "5.2.9" and gimp.version == "3.0.4"
     assert krita.plugin_folders == (linux.home / ".var/app/org.kde.krita/data/krita/pykrita",)
+    assert krita.settings == linux.home / ".var/app/org.kde.krita/config/kritarc" and gimp.settings is None
     assert gimp.plugin_folders == (linux.home / ".var/app/org.gimp.GIMP/config/GIMP/3.0/plug-ins",)
 
 
@@ -120,6 +123,13 @@ def test_snaps_have_folders_of_their_own(linux):
     assert host.plugin_folders == (linux.home / "snap/gimp/current/.config/GIMP/3.0/plug-ins",)
 
 
+def test_kritas_snap(linux):
+    (linux.root / "snap/krita/current").mkdir(parents=True)
+    (host,) = find(linux)
+    own = linux.home / "snap/krita/current"
+    assert (host.plugin_folders, host.settings) == ((own / ".local/share/krita/pykrita",), own / ".config/kritarc")
+
+
 def test_appimages_are_found_by_their_names_and_not_run(linux):
     program(linux.home / "Applications/krita-5.2.9-x86_64.appimage")
     program(linux.home / "Downloads/GIMP-3.0.4-x86_64.AppImage")
@@ -134,11 +144,13 @@ def test_appimages_are_found_by_their_names_and_not_run(linux):
 def test_windows(tmp_path):
     files = tmp_path / "Program Files"
     system = made(tmp_path, "win32", ProgramFiles=str(files), ProgramW6432=str(files), APPDATA=str(tmp_path / "roam"))
+    system.environment["LOCALAPPDATA"] = str(tmp_path / "local")
     program(files / "Krita (x64)/bin/krita.exe")
     program(files / "GIMP 3/bin/gimp-3.0.exe")
     program(files / "GIMP 3/bin/gimp-3.exe")
     krita, gimp = find(system)
     assert krita.plugin_folders == (tmp_path / "roam/krita/pykrita",) and krita.version is None
+    assert krita.settings == tmp_path / "local/kritarc" and [*krita_folders(system)] == ["installed"]
     assert gimp.plugin_folders == (tmp_path / "roam/GIMP/3.0/plug-ins",) and gimp.version == "3.0"
     assert system.ran == []
 
@@ -152,6 +164,7 @@ def test_macos(tmp_path):
     krita, gimp = find(system)
     support = system.home / "Library/Application Support"
     assert krita.plugin_folders == (support / "krita/pykrita",) and krita.version is None
+    assert krita.settings == system.home / "Library/Preferences/kritarc"
     assert gimp.plugin_folders == (support / "GIMP/3.0/plug-ins",) and gimp.version == "3.0.4"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from scumble import __version__, daemon_cli, training_cli
+from scumble import __version__, daemon_cli, install_cli, training_cli
 from scumble.errors import CATALOGUE, ScumbleError
 from scumble.options import ORDER, Ordered, Request, pretty, shared, write_json
 
@@ -330,6 +330,7 @@ def doctor(ctx: click.Context, to_copy: bool, as_json: bool) -> None:
 
 
 daemon_cli.register(cli)
+install_cli.register(cli)
 cli.add_command(training_cli.train_features)
 
 

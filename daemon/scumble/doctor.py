@@ -22,7 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scumble.report import (
     Line,
@@ -34,10 +34,13 @@ from scumble.report import (
     counted,
     plain_text,
     redacted,
-    section_text,
+    show,
     tokens_in,
     verdict_text,
 )
+
+if TYPE_CHECKING:
+    from scumble.hosts import Host
 
 PROBE_S = 90.0
 """How long the device may take for its first convolution, torch's own start included."""
@@ -353,11 +356,50 @@ def _hosts() -> Iterator[Line]:
             yield Line(Mark.WARNING, host.program.value, f"{name}.", hint)
             continue
         yield Line(Mark.OK, host.program.value, name)
+        if host.program is hosts.Program.KRITA:
+            yield from _plugin(host)
+            continue
         for folder in host.plugin_folders:
             there = "the plug-in is there" if (folder / hosts.PLUGIN).is_dir() else "no plug-in of ours in it"
             yield Line(Mark.NOTE, "plug-ins", f"{folder}: {there if folder.is_dir() else 'not there yet'}")
         if not host.plugin_folders:
             yield Line(Mark.NOTE, "plug-ins", "Its folder is not known before it has been started once.")
+
+
+def _plugin(host: "Host") -> Iterator[Line]:
+    """The plug-in in one Krita: whether it is this version's, and turned on."""
+    from scumble import installing
+    from scumble.bundle import bundle
+    from scumble.errors import ScumbleError
+    from scumble.installing import State
+
+    (place,) = installing.places_of(host)
+    again = f"scumble install {host.program.value.lower()}"
+    try:
+        ours = bundle(host.program)
+        found = installing.look(place, ours)
+        own = place.folder / ours.own
+        if found.state is State.ABSENT:
+            yield Line(Mark.NOTE, "plug-in", f"It is not in {own.parent}.", again)
+            return
+        if found.state is State.FOREIGN:
+            hint = f"Move that to another place, then: {again}"
+            yield Line(Mark.WARNING, "plug-in", f"{own} was not put there by Scumble.", hint)
+            return
+        if found.state is State.OTHER:
+            build = f"version {found.version}, not" if found.version != ours.version else "another build of"
+            text = f"{own} is {build} {ours.version}."
+            yield Line(Mark.WARNING, "plug-in", text, again)
+        elif found.state is State.DAMAGED:
+            yield Line(Mark.WARNING, "plug-in", f"{own} is not as it was installed.", again)
+        else:
+            yield Line(Mark.OK, "plug-in", f"version {found.version} in {own}")
+        if installing.is_on(place):
+            yield Line(Mark.OK, "turned on", f"in {place.settings}")
+        else:
+            yield Line(Mark.WARNING, "turned on", f"It is not, in {place.settings}.", again)
+    except ScumbleError as error:
+        yield Line(Mark.WARNING, "plug-in", error.detail, error.hint)
 
 
 def _daemon(home: Path) -> Iterator[Line]:
@@ -479,14 +521,6 @@ def run(home: Path, *, to_copy: bool, as_json: bool) -> int:
     """Look at everything and say it on stdout; the exit status: 0 where nothing is bad."""
     import click
 
-    is_terminal = sys.stdout.isatty()
-    width = min(shutil.get_terminal_size((100, 24)).columns, 120) if is_terminal else 100
-    with_signs = is_terminal and _can_say("✓→", sys.stdout.encoding)
-
-    def show(section: Section) -> None:
-        text = section_text(section, width=width, with_signs=with_signs)
-        click.echo(text if _can_say("→", sys.stdout.encoding) else text.encode("ascii", "replace").decode())
-
     report = examine(home, on_section=(lambda _: None) if to_copy or as_json else show)
     if to_copy:
         report = redacted(report, home)
@@ -503,11 +537,3 @@ def run(home: Path, *, to_copy: bool, as_json: bool) -> int:
             f"It is on the clipboard, by {tool}." if tool else "There is no clipboard here: copy it by hand.", err=True
         )
     return 0 if report.is_good else 1
-
-
-def _can_say(text: str, encoding: str | None) -> bool:
-    try:
-        text.encode(encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

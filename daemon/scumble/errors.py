@@ -55,6 +55,13 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "cancelled": Entry("The job was cancelled", "Nothing was changed.", 130, 409),
     "internal": Entry("Scumble made a mistake", "Please report it with the log.", 70, 500),
+    # the plug-ins
+    "no-host": Entry(
+        "The program is not there", "Install it first, or name the folder of its data with --folder.", 3, 404
+    ),
+    "foreign-plugin": Entry(
+        "Something else has the plug-in's name", "Move it to another place, then try again.", 3, 409
+    ),
     # the daemon: who may ask
     "unauthorized": Entry(
         "The token is missing or wrong",

@@ -46,6 +46,8 @@ class Host:
     version: str | None
     plugin_folders: tuple[Path, ...]
     """Where its plug-ins belong; they need not exist. Several where the version is not known."""
+    settings: Path | None = None
+    """The file in which Krita turns plug-ins on; it need not exist. GIMP has none."""
 
     @property
     def number(self) -> tuple[int, ...] | None:
@@ -130,6 +132,7 @@ def _installed(program: Program, system: System) -> Iterator[Host]:
             path,
             version,
             _plugin_folders(program, version, *_own_folders(system)),
+            _settings(program, "installed", system),
         )
 
 
@@ -185,13 +188,34 @@ def _boxed(program: Program, system: System) -> Iterator[Host]:
             own = system.home / ".var/app" / app
             version = found[1] if found else None
             folders = _plugin_folders(program, version, own / "data", own / "config")
-            yield Host(program, "flatpak", folder, version, folders)
+            yield Host(program, "flatpak", folder, version, folders, _settings(program, "flatpak", system))
             break
     folder = system.root / "snap" / program.value.lower() / "current"
     if folder.is_dir():
         own = system.home / "snap" / program.value.lower() / "current"
         folders = _plugin_folders(program, None, own / ".local/share", own / ".config")
-        yield Host(program, "snap", folder, None, folders)
+        yield Host(program, "snap", folder, None, folders, _settings(program, "snap", system))
+
+
+def krita_folders(system: System | None = None) -> dict[str, tuple[Path, Path]]:
+    """By its channel, where a Krita would keep its data and its settings, whether there is one or not."""
+    system = system or System()
+    data, config = _own_folders(system)
+    if system.platform == "win32":
+        config = system.folder("LOCALAPPDATA", system.home / "AppData" / "Local")
+    elif system.platform == "darwin":
+        config = system.home / "Library" / "Preferences"
+    found = {"installed": (data / "krita", config / "kritarc")}
+    if system.platform.startswith("linux"):
+        box = system.home / ".var/app" / _FLATPAKS[Program.KRITA]
+        found["flatpak"] = (box / "data/krita", box / "config/kritarc")
+        own = system.home / "snap/krita/current"
+        found["snap"] = (own / ".local/share/krita", own / ".config/kritarc")
+    return found
+
+
+def _settings(program: Program, channel: str, system: System) -> Path | None:
+    return krita_folders(system)[channel][1] if program is Program.KRITA else None
 
 
 def _own_folders(system: System) -> tuple[Path, Path]:

@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -183,6 +184,28 @@ def section_text(section: Section, *, width: int = 100, with_signs: bool = False
             lines.append(f"{indent}{click.style('→', fg='cyan')} {click.style(hints[0], fg='cyan')}")
             lines += [f"{indent}  {click.style(each, fg='cyan')}" for each in hints[1:]]
     return "\n".join(lines)
+
+
+def show(section: Section) -> None:
+    """A section on stdout, as wide and with such signs as that can show."""
+    is_terminal = sys.stdout.isatty()
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120) if is_terminal else 100
+    say(section_text(section, width=width, with_signs=is_terminal and _can_say("✓→", sys.stdout.encoding)))
+
+
+def say(text: str) -> None:
+    """A text on stdout, with question marks for what that cannot show."""
+    import click
+
+    click.echo(text if _can_say("→▸", sys.stdout.encoding) else text.encode("ascii", "replace").decode())
+
+
+def _can_say(text: str, encoding: str | None) -> bool:
+    try:
+        text.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _wrapped(text: str, width: int) -> list[str]:

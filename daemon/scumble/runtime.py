@@ -30,6 +30,7 @@ from scumble.errors import CATALOGUE, ScumbleError
 from scumble.home import private_folder, write_private
 from scumble.locks import holder, is_taken
 from scumble.protocol import PROTOCOL, Problem, RuntimeFile
+from scumble.starter import COMMAND
 
 SHORTEST_TOKEN = 16
 """Characters; a token that somebody chose is not to be guessed."""
@@ -299,7 +300,7 @@ def start(
     Raises ScumbleError `unreachable`: with what the daemon said when it could not start, or when it is not up in time.
     """
     home = home.absolute()
-    words = [*(command or (sys.executable, "-m", "scumble", "serve", "--background")), *options]
+    words = [*(command or COMMAND), *options]
     deadline = time.monotonic() + timeout_s
     child: subprocess.Popen[bytes] | None = None
     began, lost_races = 0, 0

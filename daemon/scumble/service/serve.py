@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
-from scumble import __version__, runtime
+from scumble import __version__, runtime, starter
+from scumble.errors import ScumbleError
 from scumble.home import private_folder, refuse_links
 from scumble.protocol import PROTOCOL, RuntimeFile
 from scumble.service import logs
@@ -95,6 +96,10 @@ def _run(
     )
     life.callback(runtime.remove, settings.home, jobs.instance)
     runtime.write(settings.home, file)
+    try:
+        starter.write(settings.home, file.command)
+    except ScumbleError as error:  # without it only a plug-in cannot start the next daemon
+        _log.warning("%s", error)
     threading.Thread(target=_prepare, args=(library, jobs), name="styles", daemon=True).start()
     _log.info("Scumble %s listens at %s, process %d", __version__, server.url, os.getpid())
     if on_ready is not None:
