@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 from werkzeug.formparser import MultiPartParser
 from werkzeug.http import parse_options_header
 
@@ -85,11 +86,11 @@ def queued(position=1):
     return {"state": State.QUEUED, "phase": "waiting", "position": position}
 
 
-def running(iteration, iterations=4):
+def running(iteration, iterations=4, **more):
     scale = Scale(width=64, height=48, number=1, count=1)
     told = {"iteration": iteration, "iterations": iterations, "progress": iteration / iterations, "scale": scale}
     losses = {"total": 1.5, "content": 0.5, "style": 1.0}
-    return {"state": State.RUNNING, "phase": "painting", "seconds_left": 3.0, "losses": losses, **told}
+    return {"state": State.RUNNING, "phase": "painting", "seconds_left": 3.0, "losses": losses, **told, **more}
 
 
 def done(state=State.DONE, **more):
@@ -102,6 +103,12 @@ def failed(code, detail):
     return {"state": State.FAILED, "phase": "finished", "problem": told}
 
 
+def _shown(picture, asked):
+    """A picture, in the form that is asked for first."""
+    media_type = asked.headers["accept"].split(",")[0]
+    return 200, media_type, encode(picture, _FORMATS[media_type]), {}
+
+
 class FakeDaemon:
     """Answers on a port of its own; use it in `with`."""
 
@@ -109,6 +116,8 @@ class FakeDaemon:
         self.home, self.token, self.protocol = home, TOKEN, PROTOCOL
         self.story = [queued(), running(2), done()]
         self.jobs, self.contents, self.keys = {}, {}, {}
+        night = {"id": "night", "name": "Swirling night", "tags": ["oil"], "width": 768, "height": 768, "crop": None}
+        self.styles = [{**night, "is_bundled": True, "picture": "library:night"}]
         self.asked, self._mishaps = [], {}
         self._server = None
 
@@ -197,6 +206,17 @@ class FakeDaemon:
                 return self._submit(asked)
             case "GET", ["jobs"]:
                 return answer({"jobs": [json.loads(self._now(id).model_dump_json()) for id in self.jobs]})
+            case "GET", ["presets"]:
+                return answer({"presets": [{"name": "fine", "description": "larger", "recipe": {"quality": "fine"}}]})
+            case "GET", ["styles"]:
+                return answer({"styles": self.styles})
+            case "POST", ["styles"]:
+                id = f"own-{len(self.styles)}"
+                told = {"name": asked.parts["name"], "is_bundled": False, "picture": f"library:{id}"}
+                self.styles.insert(0, {**self.styles[-1], "id": id, **told})
+                return answer(self.styles[0], 201)
+            case "GET", ["styles", id, "thumbnail"] if id in [style["id"] for style in self.styles]:
+                return 200, "image/jpeg", f"a thumbnail of {id}".encode(), {}
             case "POST", ["estimate"]:
                 told = {"width": 64, "height": 48, "iterations": 4, "scales": 1, "tile_px": None, "memory_mb": 99}
                 return answer(
@@ -250,10 +270,13 @@ class FakeDaemon:
                 return 204, "application/json", b"", {}
             case "GET", ["preview"] if self._now(id).preview:
                 return 200, "image/jpeg", b"a small picture", {}
+            case "GET", ["mask"]:
+                height, width = decode(self.contents[id]).pixels.shape[:2]
+                mask = Picture(np.full((height, width, 1), 77, np.uint8))
+                return _shown(mask, asked)
             case "GET", ["result"] if self._now(id).has_result:
                 content = decode(self.contents[id])
                 full = 1 if content.depth == "float32" else 2 ** (8 * content.pixels.itemsize) - 1
                 painted = Picture(full - content.pixels, text={"scumble:recipe": "of the daemon"})
-                media_type = asked.headers["accept"].split(",")[0]
-                return 200, media_type, encode(painted, _FORMATS[media_type]), {}
+                return _shown(painted, asked)
         return problem("wrong-state" if rest == ["result"] else "not-found")(asked)

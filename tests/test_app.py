@@ -29,6 +29,7 @@ def png(width=12, height=8, value=128, dtype=np.uint8, channels=3):
 
 
 CONTENT, STYLE = png(), png(6, 6, 30)
+MASK = Picture(np.arange(96, dtype=np.uint8).reshape(8, 12, 1))
 
 
 class FakeJobs:
@@ -37,7 +38,7 @@ class FakeJobs:
     def __init__(self, store, library):
         self.store, self.library, self.closing = store, library, False
         self.orders, self.jobs, self.keys, self.calls, self.sent = {}, {}, {}, [], []
-        self.results, self.previews = {}, {}
+        self.results, self.previews, self.gone = {}, {}, set()
         self.numbers = itertools.count(1)
         self.fails_with = None
 
@@ -105,6 +106,16 @@ class FakeJobs:
 
     def fetched(self, id):
         self.sent.append(id)
+
+    def order(self, id):
+        self.get(id)
+        if id in self.gone:
+            raise ScumbleError("result-gone", "It was let go.")
+        return self.orders[id]
+
+    def mask(self, id):
+        self.calls.append(("mask", id))
+        return MASK
 
     def preview(self, id):
         if id not in self.previews:
@@ -557,6 +568,53 @@ def test_a_result_that_nobody_read_is_not_said_to_be_sent(daemon, done):
 
 def test_a_result_that_is_not_there_yet(daemon):
     daemon.refused("GET", f"/v1/jobs/{daemon.job()}/result", "wrong-state")
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        (None, "image/png"),
+        ("*/*", "image/png"),
+        ("image/tiff", "image/tiff"),
+        ("application/x-npy", "application/x-npy"),
+        ("image/webp, image/jpeg, image/*;q=0.1", "image/png"),
+    ],
+)
+def test_a_mask_is_there_before_the_result(daemon, accept, media):
+    id = daemon.job()
+    response = daemon.ask("GET", f"/v1/jobs/{id}/mask", 200, headers={"Accept": accept} if accept else {})
+    assert response.mimetype == media
+    assert decode(response.data).pixels.tolist() == MASK.pixels.tolist()
+    assert int(response.headers["Content-Length"]) == len(response.data)
+    assert response.headers["Vary"] == "Accept"
+    assert daemon.jobs.sent == []
+
+
+def test_a_mask_as_an_array_has_a_channel(daemon):
+    response = daemon.ask("GET", f"/v1/jobs/{daemon.job()}/mask", 200, headers={"Accept": "application/x-npy"})
+    array = np.load(io.BytesIO(response.data))
+    assert (array.shape, array.dtype) == ((8, 12, 1), np.uint8)
+
+
+def test_a_mask_that_the_client_has_is_not_computed_again(daemon):
+    id, other = daemon.job(), daemon.post_job(recipe=json.dumps({"feather_px": 2})).json["id"]
+    tag = daemon.ask("GET", f"/v1/jobs/{id}/mask", 200).headers["ETag"]
+    has = {"If-None-Match": tag}
+    before = len(daemon.jobs.calls)
+    assert daemon.ask("GET", f"/v1/jobs/{id}/mask", 304, headers=has).headers["ETag"] == tag
+    assert len(daemon.jobs.calls) == before
+    daemon.ask("GET", f"/v1/jobs/{id}/mask", 200, headers={**has, "Accept": "image/tiff"})
+    daemon.ask("GET", f"/v1/jobs/{other}/mask", 200, headers=has)
+
+
+def test_a_mask_that_cannot_be_had(daemon):
+    id = daemon.job()
+    for accept in ("image/webp", "image/jpeg", "text/html"):
+        problem = daemon.refused("GET", f"/v1/jobs/{id}/mask", "not-acceptable", headers={"Accept": accept})
+        assert problem["hint"] == "Accept image/png, image/tiff or application/x-npy."
+    daemon.jobs.gone.add(id)
+    daemon.refused("GET", f"/v1/jobs/{id}/mask", "result-gone")
+    daemon.refused("GET", "/v1/jobs/nobody/mask", "not-found")
 
 
 # --------------------------------------------------------------------------------------------------------------- styles

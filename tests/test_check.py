@@ -53,6 +53,7 @@ def cases(draw):
     fields = {"styles": styles, "regions": regions}
     fields |= {"selection": draw(st.none() | some), "start_picture": draw(st.none() | some)}
     fields |= draw(st.sampled_from([{}, {"strength": 0}, {"style_weight": 0}]))
+    fields["feather_px"] = draw(st.sampled_from([0, 0.7, 3, 1000]))
     return draw(pictures()), Recipe.parse(fields), known
 
 

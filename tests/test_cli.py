@@ -22,7 +22,7 @@ from scumble.engine import embedded, weight_store, weights
 from scumble.errors import ScumbleError
 from scumble.options import _OPTIONS, RECIPE_FIELDS, STYLE_FIELDS, Request, put
 from scumble.picture import Picture, load, save
-from scumble.recipe import PRESET_NOTES, PRESETS, KeepColors, Optimizer, Quality, Recipe
+from scumble.recipe import PRESET_NOTES, PRESETS, KeepColors, Optimizer, Output, Quality, Recipe
 
 QUICK = ["--iterations", "3", "--set", "features=seeded-vgg11", "--set", "normalized=false", "--set", "scales=1"]
 WIDTH, HEIGHT = 64, 48
@@ -96,7 +96,12 @@ def test_every_option_names_a_field_and_its_values():
     shown = {option.name: option.metavar for option in (click.Command("x", params=_params()).params)}
     assert set(RECIPE_FIELDS.values()) <= set(Recipe.model_fields)
     assert {*RECIPE_FIELDS, *STYLE_FIELDS} <= set(shown)
-    for name, values in (("keep_colors", KeepColors), ("quality", Quality), ("optimizer", Optimizer)):
+    for name, values in (
+        ("keep_colors", KeepColors),
+        ("quality", Quality),
+        ("optimizer", Optimizer),
+        ("result", Output),
+    ):
         assert shown[name].split("|") == [value.value for value in values]
 
 
@@ -138,6 +143,17 @@ def test_outside_the_mask_nothing_changes(folder):
     before, after = load("photo.png").pixels, load("out.png").pixels
     assert (before[:, WIDTH // 2 :] == after[:, WIDTH // 2 :]).all()
     assert (before[:, : WIDTH // 2] != after[:, : WIDTH // 2]).any()
+
+
+def test_a_layer_lies_on_the_photo(folder):
+    words = ("paint", "photo.png", "--style", "a.png", "--mask", "left.png", "--feather", "6", *QUICK)
+    scumble(*words, "-o", "picture.png")
+    scumble(*words, "--result", "layer", "-o", "layer.png")
+    photo, picture, layer = (load(name).pixels.astype(float) for name in ("photo.png", "picture.png", "layer.png"))
+    assert layer.shape[2] == 4
+    assert len(np.unique(layer[..., 3])) > 5
+    share = layer[..., 3:] / 255
+    assert np.abs(photo + share * (layer[..., :3] - photo) - picture).max() < 1.53
 
 
 def test_the_recipe_of_a_result_repeats_it_to_the_bit(folder):
@@ -272,6 +288,11 @@ def test_options_win_over_the_preset_and_the_preset_over_the_recipe(asked):
     recipe = asked("--recipe", "r.json", "--preset", "normal", "--size", "77", "--set", "size=33")
     assert recipe.as_dict() == {"preset": "normal", "seed": 5, "size": 33, "styles": [{"picture": "b.png"}]}
     assert asked("--recipe", "r.json", "--style", "a.png").styles[0].picture == "a.png"
+
+
+def test_a_feather_and_the_form_of_the_result(asked):
+    recipe = asked("--style", "a.png", "--mask", "left.png", "--feather", "2.5", "--result", "layer")
+    assert (recipe.selection, recipe.feather_px, recipe.output) == ("left.png", 2.5, Output.LAYER)
 
 
 def test_set_reaches_every_field(asked):

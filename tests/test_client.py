@@ -564,9 +564,12 @@ def test_what_a_job_has_to_show(daemon, client):
     assert decode(client.result_bytes(job, "image/tiff")).text == {"scumble:recipe": "of the daemon"}
     with refused("not-acceptable"):
         client.result(job, "bmp")
+    mask = client.mask(job)
+    assert (mask.size, mask.depth, mask.pixels.shape[2], mask.pixels.min()) == ((64, 48), "uint8", 1, 77)
     client.forget(job)
-    with refused("not-found"):
-        client.job(job)
+    for ask in (client.job, client.mask):
+        with refused("not-found"):
+            ask(job)
 
 
 def test_every_call_goes_where_it_belongs(daemon, client):

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import fake_worker
+import numpy as np
 import pytest
 from fake_worker import (
     BABBLE,
@@ -35,6 +36,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from scumble.errors import ScumbleError
+from scumble.picture import Picture, encode
 from scumble.protocol import ContinueRequest, EstimateRequest, Rectangle, State
 from scumble.recipe import Recipe
 from scumble.service import crew, housekeeping, logs, workers
@@ -1217,7 +1219,8 @@ def test_what_cannot_go_on_is_refused(desk):
     changes = {"styles": [{"picture": "another"}]}
     assert "'another'" in refused("missing-picture", desk.jobs.go_on, running, ContinueRequest(changes=changes), None)
     refused("bad-recipe", desk.jobs.go_on, running, ContinueRequest(changes={"strength": 1000}), None)
-    refused("bad-recipe", desk.jobs.go_on, running, ContinueRequest(changes={"selection": "another"}), None)
+    for changes in ({"selection": "another"}, {"feather_px": 3}):
+        refused("bad-recipe", desk.jobs.go_on, running, ContinueRequest(changes=changes), None)
     desk.jobs._ledger.let_go(desk.jobs._ledger.find(running))
     refused("result-gone", desk.jobs.go_on, running, ContinueRequest(), None)
     assert len(desk.jobs.list()) == count
@@ -1235,6 +1238,86 @@ def test_the_pictures_stay_when_a_job_is_let_go_while_another_goes_on_from_it(de
     monkeypatch.setattr(desk.jobs, "submit", slow)
     job, _ = desk.jobs.go_on(first, ContinueRequest(), None)
     assert is_result(desk.image(desk.done(job.id).id), 3)
+
+
+# ---------------------------------------------------------------------------------------------------------------- masks
+
+
+def masked(desk, crop=None, **fields):
+    """A job that waits, with a mask of which the left half is white, and gray at its right end."""
+    mask = np.zeros((6, 8, 1), np.uint8)
+    mask[:, :4], mask[:, 7] = 255, 51
+    content = np.full((6, 8, 4), 200, np.uint8)
+    content[5, :, 3] = 0
+    recipe = Recipe.parse({"styles": [{"picture": "style"}], "selection": "mask", **fields})
+    with desk.jobs.store.batch() as batch:
+        known = {"mask": encode(Picture(mask), "png"), "style": png(picture(3))}
+        pictures = tuple(Input(name, batch.put(data)) for name, data in known.items())
+        given = Input("content", batch.put(encode(Picture(content), "png")), crop)
+        width, height = (crop.width, crop.height) if crop else (8, 6)
+        return desk.jobs.submit(Order(recipe, given, pictures, width, height, None))[0].id
+
+
+def test_a_mask_is_told_from_the_moment_a_job_is_accepted_to_the_end_of_its_inputs(tmp_path):
+    wanted = np.zeros((6, 8, 1), np.uint8)
+    wanted[:5, :4], wanted[:5, 7] = 255, 51
+    with Alone(tmp_path / "home") as desk:
+        id = masked(desk)
+        found = desk.jobs.mask(id)
+        assert (found.depth, found.pixels.tolist()) == ("uint8", wanted.tolist())
+        soft = desk.jobs.mask(masked(desk, feather_px=3)).pixels[..., 0]
+        assert (soft[:5, 0] == 255).all()
+        assert (np.diff(soft[0, :4].astype(int)) < 0).any()
+        assert (soft[wanted[..., 0] == 0] == 0).all()
+        refused("not-found", desk.jobs.mask, "unknown")
+        desk.jobs.stop(id, keep=False)
+        assert desk.jobs.mask(id).pixels.tolist() == wanted.tolist()
+        desk.jobs._ledger.let_go(desk.jobs._ledger.find(id))
+        refused("result-gone", desk.jobs.mask, id)
+        refused("result-gone", desk.jobs.order, id)
+
+
+def test_a_mask_fits_the_part_of_a_content_that_is_used(tmp_path):
+    with Alone(tmp_path / "home") as desk:
+        id = masked(desk, Rectangle(x=1, y=2, width=4, height=4), selection=None)
+        assert desk.jobs.mask(id).pixels[..., 0].tolist() == [[255] * 4] * 3 + [[0] * 4]
+
+
+def test_a_mask_needs_no_styles_and_is_refused_where_its_pictures_are_damaged(tmp_path):
+    with Alone(tmp_path / "home") as desk:
+        id = masked(desk)
+        inputs = {each.name: each for each in desk.jobs.order(id).pictures}
+        path = desk.jobs.store.blobs.path
+        path(inputs["style"].digest).unlink()
+        desk.jobs.mask(id)
+        path(inputs["mask"].digest).write_bytes(b"nonsense")
+        refused("bad-picture", desk.jobs.mask, id)
+        path(inputs["mask"].digest).unlink()
+        refused("result-gone", desk.jobs.mask, id)
+
+
+def test_the_pictures_stay_while_a_mask_is_made_of_them(tmp_path, monkeypatch):
+    with Alone(tmp_path / "home") as desk:
+        id = masked(desk)
+        desk.jobs.stop(id, keep=False)
+        read = jobs_module.read
+
+        def slow(*given):
+            desk.jobs._ledger.let_go(desk.jobs._ledger.find(id))
+            desk.jobs._ledger.sweep()
+            return read(*given)
+
+        monkeypatch.setattr(jobs_module, "read", slow)
+        assert desk.jobs.mask(id).pixels.max() == 255
+        refused("result-gone", desk.jobs.mask, id)
+
+
+def test_asking_for_a_mask_renews_the_lease(tmp_path):
+    with Alone(tmp_path / "home") as desk:
+        id = masked(desk)
+        before = desk.jobs._ledger.find(id).asked = time.monotonic() - 50
+        desk.jobs.mask(id)
+        assert desk.jobs._ledger.find(id).asked > before + 49
 
 
 # ------------------------------------------------------------------------------------------------- workers and devices

@@ -14,7 +14,7 @@ from scumble.engine.painter import Painter, paint
 from scumble.engine.schedule import Box
 from scumble.errors import ScumbleError
 from scumble.picture import Picture, load
-from scumble.recipe import PRESETS, Recipe
+from scumble.recipe import PRESETS, Output, Recipe
 
 IMAGES = Path(__file__).resolve().parents[2] / "shared" / "images"
 LOSSES = ["gram", "neighbours"]
@@ -421,6 +421,106 @@ def test_going_on_goes_on_falling(painter):
     second = painted(painter, pictures={"earlier": first.picture}, **fields)
     assert second.losses[0]["total"] < 0.7 * first.losses[0]["total"]
     assert second.losses[-1]["total"] < first.losses[-1]["total"]
+
+
+# -------------------------------------------------------------------------------------------------- what the result is
+
+
+def of_kind(depth, channels, height=48, width=64):
+    """A content of that depth with that many channels; where there is alpha, some of it, and none in a corner."""
+    full = 1 if depth == "float32" else np.iinfo(depth).max
+    values = CONTENT.rgb()[:height, :width, : 3 if channels > 2 else 1]
+    if channels in (2, 4):
+        alpha = np.linspace(0.2, 1, width, dtype=np.float32) * np.ones((height, 1), np.float32)
+        alpha[:6, -8:] = 0
+        values = np.concatenate([values, alpha[..., None]], axis=2)
+    return Picture((values * full).round(0 if full > 1 else 9).astype(depth), None, {"Title": "It."})
+
+
+def unit_of(picture):
+    """(colours, alpha) as floats of 64 bits where 1 is full, in the picture's own values; gray three times."""
+    full = 1 if picture.depth == "float32" else np.iinfo(picture.depth).max
+    values = picture.pixels / np.float64(full)
+    has_alpha = values.shape[2] in (2, 4)
+    colours = values[..., :-1] if has_alpha else values
+    alpha = values[..., -1:] if has_alpha else np.ones((*values.shape[:2], 1))
+    return np.broadcast_to(colours, (*values.shape[:2], 3)), alpha
+
+
+def step_of(picture):
+    """The smallest difference between two values."""
+    return 1e-6 if picture.depth == "float32" else 1 / np.iinfo(picture.depth).max
+
+
+SOFT = {"selection": "mask", "feather_px": 7, "size": 32}
+
+
+def outputs(painter, content, on_step=None, **fields):
+    """The result in each form, and the mix."""
+    mask = gray_picture(wedge(48, 64) * box_mask(48, 64, (5, 40), (0, 60)))
+    found = [
+        painted(painter, content, {"mask": mask}, on_step, output=each.value, **{**SOFT, **fields}) for each in Output
+    ]
+    assert all(np.array_equal(each.mix, found[0].mix) for each in found)
+    return *(each.picture for each in found), found[0].mix.astype(np.float64)[..., None]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("depth", ["uint8", "uint16", "float32"])
+def test_a_layer_laid_over_the_content_is_the_picture(painter, depth, channels):
+    content = of_kind(depth, channels)
+    picture, layer, unmasked, mix = outputs(painter, content)
+    step = step_of(content)
+    own, own_alpha = unit_of(content)
+    colours, alpha = unit_of(layer)
+    wanted, _ = unit_of(picture)
+    opaque = np.minimum(mix, 1)  # as if the content were opaque: its alpha is counted into the layer's
+    assert layer.pixels.shape == (48, 64, 4)
+    assert np.abs(alpha - own_alpha * opaque).max() <= 0.51 * step
+    # the colours are rounded, what is mixed is rounded
+    assert np.abs(own + opaque * (colours - own) - wanted).max() <= 1.02 * step
+    if channels in (1, 3):  # by what other programs have of it, whose alpha is rounded too
+        assert np.abs(own * (1 - alpha) + colours * alpha - wanted).max() <= 1.52 * step
+    assert np.array_equal(unit_of(unmasked)[0], colours)
+    assert np.array_equal(unit_of(unmasked)[1], own_alpha)
+    assert unmasked.has_alpha == content.has_alpha
+    somewhat = (mix > 0.05) & (mix < 0.5)
+    assert (np.abs(colours - own) > np.abs(wanted - own) + 2 * step)[somewhat[..., 0]].mean() > 0.5  # it is not mixed
+    for each in (layer, unmasked):
+        assert np.array_equal(unit_of(each)[0][mix[..., 0] == 0], own[mix[..., 0] == 0])
+        assert (each.depth, each.icc, each.text) == (depth, None, {"Title": "It."})
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_without_strength_the_layer_is_the_content_cut_out(painter, channels):
+    content = of_kind("uint8", channels)
+    picture, layer, unmasked, mix = outputs(painter, content, strength=0)
+    own, own_alpha = unit_of(content)
+    assert np.array_equal(picture.pixels, content.pixels)
+    assert np.array_equal(unmasked.pixels, content.pixels)
+    assert np.array_equal(unit_of(layer)[0], own)
+    assert np.abs(unit_of(layer)[1] - own_alpha * mix).max() <= 0.51 / 255
+    assert 0.2 < mix.mean() < 0.8
+
+
+def test_a_layer_of_a_painting_that_was_stopped(painter):
+    picture, layer, _, mix = outputs(painter, CONTENT, lambda step: step.iteration == 1, iterations=[5, 5], scales=2)
+    own, _ = unit_of(CONTENT)
+    colours, alpha = unit_of(layer)
+    assert np.abs(alpha - mix).max() <= 0.51 / 255
+    assert np.abs(own * (1 - alpha) + colours * alpha - unit_of(picture)[0]).max() <= 1.52 / 255
+
+
+@pytest.mark.parametrize("output", ["layer", "unmasked"])
+def test_going_on_from_a_layer_takes_its_colours(painter, output):
+    mask = gray_picture(np.full((48, 64), 0.5))
+    first = painted(painter, pictures={"mask": mask}, selection="mask", output=output, iterations=8).picture
+    fields = {"start": "picture", "start_picture": "earlier", "iterations": 1, "learning_rate": 1e-4, "vote_weight": 0}
+    second = painted(
+        painter, pictures={"mask": mask, "earlier": first}, selection="mask", output="unmasked", **fields
+    ).picture
+    assert np.abs(second.rgb() - first.rgb()).max() < 0.02
+    assert np.abs(second.rgb() - CONTENT.rgb()).mean() > 0.05
 
 
 # -------------------------------------------------------------------------------------------------------- what is told

@@ -551,6 +551,16 @@ def test_cut_out(depth: str, channels: int) -> None:
         assert same(after.pixels[mix == 1][:, 3].copy(), pixels[mix == 1][:, -1].copy())
 
 
+def test_what_is_cut_out_keeps_its_profile_and_text_unless_it_is_of_gray() -> None:
+    ones = np.ones((19, 23), np.float32)
+    colour = Picture(noise(3, "uint8"), profile(), {"a": "b"}).cut_out(ones)
+    assert (colour.icc, colour.text) == (profile(), {"a": "b"})
+    gray = Picture(noise(1, "uint8"), gray_profile(1.4), {"a": "b"})
+    after = gray.cut_out(ones)
+    assert (after.icc, after.text) == (None, {"a": "b"})
+    assert np.abs(after.rgb() - gray.rgb()).max() < 0.51 / 255
+
+
 def test_as_mask() -> None:
     rgba = np.array([[[255, 255, 255, 255], [0, 0, 0, 255], [255, 0, 0, 255], [255, 255, 255, 51], [1, 1, 1, 255]]])
     assert np.allclose(Picture(rgba.astype(np.uint8)).as_mask(), [[1, 0, 1 / 3, 0.2, 1 / 255]])

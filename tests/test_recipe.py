@@ -9,7 +9,8 @@ from helpers import gray_picture, rgb_picture
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scumble.engine.job import bind
+from scumble.engine.feather import feathered
+from scumble.engine.job import bind, mix_of
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
 from scumble.recipe import (
@@ -19,6 +20,7 @@ from scumble.recipe import (
     KeepColors,
     LayerWeighting,
     Optimizer,
+    Output,
     Padding,
     Pooling,
     Quality,
@@ -83,6 +85,10 @@ def test_a_key_like_no_other_has_no_suggestion():
         ("tv_exponent", 2.5),
         ("activation_shift", -11),
         ("context_px", 513),
+        ("feather_px", -1),
+        ("feather_px", 1001),
+        ("feather_px", float("nan")),
+        ("output", "mask"),
         ("memory_mb", 63),
         ("version", 2),
         ("quality", "best"),
@@ -221,6 +227,8 @@ layers = st.dictionaries(st.from_regex(LAYER, fullmatch=True), weights, min_size
 FIELDS = {
     "preset": names,
     "selection": names,
+    "feather_px": st.floats(0, 1000),
+    "output": st.sampled_from([each.value for each in Output]),
     "strength": st.floats(0, 100),
     "stroke_scale": st.floats(0.1, 8),
     "keep_colors": st.sampled_from([each.value for each in KeepColors]),
@@ -494,6 +502,32 @@ def test_without_masks_everything_is_painted():
 def test_a_regions_mask_counts_the_selection_in():
     job = bound(**in_region("left", selection="half"))
     assert np.allclose(job.regions[0].mask, LEFT * 128 / 255)
+
+
+def test_the_feather_softens_the_selection_and_no_region():
+    sharp, soft = bound(selection="left"), bound(selection="left", feather_px=6)
+    assert np.array_equal(soft.mix, feathered(sharp.mix, 6))
+    assert len(np.unique(soft.mix)) > 3
+    assert np.array_equal(bound(feather_px=6, **in_region("left")).mix, sharp.mix)
+    both = bound(feather_px=6, **in_region("half", selection="left"))
+    assert np.allclose(both.mix, soft.mix * 128 / 255)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"selection": "half", "feather_px": 5},
+        {**in_region("left", selection="half"), "feather_px": 5},
+        {"styles": [{"picture": "style", "weight": 0}]},
+        {"styles": [], "style_weight": 0, "selection": "left"},
+    ],
+)
+def test_the_mix_alone_needs_no_picture_but_the_masks(fields):
+    content = transparent(RIGHT)
+    recipe = Recipe.parse({"styles": ONE, **fields})
+    masks = {name: PICTURES[name] for name in ("left", "half")}
+    assert np.array_equal(mix_of(content, recipe, masks), bind(content, recipe, PICTURES).mix)
 
 
 def test_mix_is_the_sum_of_the_regions_at_most_one():

@@ -312,6 +312,13 @@ class Client:
         """The result as a file: image/png, image/tiff, image/webp, image/jpeg or application/x-npy."""
         return self._call("GET", f"{_path(job)}/result", accept=media_type, patience_s=patience_s).content
 
+    def mask(self, job: Job | str) -> Picture:
+        """How much of the painting is shown where: gray, 8 bits, of the content's size; before it is painted, too.
+
+        Errors: not-found, result-gone.
+        """
+        return decode(self._call("GET", f"{_path(job)}/mask", accept="image/png").content, name="the mask")
+
     def paint(
         self,
         content: Source,

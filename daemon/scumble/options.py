@@ -33,6 +33,8 @@ STYLE_FIELDS = {
 """Style options, and the fields of a style that they set."""
 RECIPE_FIELDS = {
     "mask": "selection",
+    "feather": "feather_px",
+    "result": "output",
     **{
         name: name
         for name in (
@@ -54,6 +56,12 @@ _OPTIONS = (
     click.option("--part", multiple=True, metavar="MASK", help="The part that counts of the style before it."),
     click.option("--style-colors", multiple=True, metavar=_KEEP, help="Keep colours, for the style before it."),
     click.option("--mask", metavar="FILE", help="The selection: white is painted, gray partly, black stays as it is."),
+    click.option("--feather", metavar="PX", help="Soften the selection's edge inwards, over so many px.  [0]"),
+    click.option(
+        "--result",
+        metavar="picture|layer|unmasked",
+        help="The picture repainted, or the painting alone, cut out or whole.  [picture]",
+    ),
     click.option("--strength", metavar="0..100", help="Style against content; 0 gives the photo back.  [60]"),
     click.option("--stroke-scale", metavar="0.1..8", help="Size of the strokes: 2 is twice as large.  [1]"),
     click.option("--keep-colors", metavar=_KEEP, help="What stays of the photo's colours.  [off]"),

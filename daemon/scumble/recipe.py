@@ -50,6 +50,16 @@ class Optimizer(Enum):
     SGD = "sgd"
 
 
+class Output(Enum):
+    """What the result is. `picture`: the painting mixed over the content. `layer`: the colours of the painting, not
+    mixed, with as much alpha as is shown of it, to be laid over the content. `unmasked`: these colours with the
+    content's alpha, for a host that has the mask apart."""
+
+    PICTURE = "picture"
+    LAYER = "layer"
+    UNMASKED = "unmasked"
+
+
 class Start(Enum):
     """What the first iteration sees."""
 
@@ -167,6 +177,10 @@ class Recipe(_Model):
     """The regions that styles may name; they may overlap and be soft."""
     selection: str | None = None
     """The name of the mask of the whole selection; none: the whole picture."""
+    feather_px: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """Soften the selection's edge inwards, over so many px of the content."""
+    output: Output = Output.PICTURE
+    """What the result is: the picture repainted, or the painting alone, with or without its mask."""
 
     strength: Annotated[float, Field(ge=0, le=100)] = 60.0
     """Style against content, on a logarithmic scale; 0 gives the content back unchanged."""

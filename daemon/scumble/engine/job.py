@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scumble.engine.box import Box, bounds
+from scumble.engine.feather import feathered
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
 from scumble.recipe import KeepColors, Recipe, Style
@@ -86,28 +87,49 @@ def check(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> 
 def bind(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> Job:
     """Join a recipe with its content and its pictures, by the names that it uses; refuses what `check` does."""
     check(content, recipe, pictures)
-    size = (content.height, content.width)
-    selection = np.ones(size, np.float32) if recipe.selection is None else pictures[recipe.selection].as_mask()
+    styles = [_style(style, recipe, pictures) for style in recipe.styles]
+    masks = _masks(content, recipe, pictures)
     visible = content.alpha()
-    regions = _regions(recipe, [_style(style, recipe, pictures) for style in recipe.styles], selection, pictures)
-    mix = np.minimum(sum((region.mask for region in regions), np.zeros(size, np.float32)), 1.0)
-    mix[visible == 0] = 0.0
     start = None if recipe.start_picture is None else pictures[recipe.start_picture].rgb()
-    return Job(content, recipe, content.rgb(), visible, regions, mix, start)
+    return Job(content, recipe, content.rgb(), visible, _regions(masks, styles), _mix(masks.values(), visible), start)
 
 
-def _regions(
-    recipe: Recipe, styles: list[BoundStyle], selection: np.ndarray, pictures: Mapping[str, Picture]
-) -> tuple[BoundRegion, ...]:
-    if not styles:
-        return (BoundRegion("selection", selection, ()),)
-    masks = {region.name: region.mask for region in recipe.regions}
-    bound = []
-    for name in _painted(recipe):
-        members = tuple(item for item in styles if item.style.region == name and item.style.weight > 0)
-        mask = selection if name is None else selection * pictures[masks[name]].as_mask()
-        bound.append(BoundRegion(name or "selection", mask, members))
-    return tuple(bound)
+def mix_of(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> np.ndarray:
+    """How much of the painting is shown where, `Job.mix` (height, width), of a recipe that `check` has let pass.
+
+    Of `pictures` it needs only the masks over the content: the selection's and the regions'.
+    """
+    return _mix(_masks(content, recipe, pictures).values(), content.alpha())
+
+
+def _masks(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> dict[str | None, np.ndarray]:
+    """The masks of the regions that will be painted, the selection and its feather counted in; None is all of it."""
+    selection = np.ones((content.height, content.width), np.float32)
+    if recipe.selection is not None:
+        selection = feathered(pictures[recipe.selection].as_mask(), recipe.feather_px)
+    if not recipe.styles:
+        return {None: selection}
+    names = {region.name: region.mask for region in recipe.regions}
+    return {
+        name: selection if name is None else selection * pictures[names[name]].as_mask() for name in _painted(recipe)
+    }
+
+
+def _mix(masks: Iterable[np.ndarray], visible: np.ndarray) -> np.ndarray:
+    shown = np.minimum(sum(masks, np.zeros(visible.shape, np.float32)), 1.0)
+    shown[visible == 0] = 0.0
+    return shown
+
+
+def _regions(masks: Mapping[str | None, np.ndarray], styles: list[BoundStyle]) -> tuple[BoundRegion, ...]:
+    return tuple(
+        BoundRegion(
+            name or "selection",
+            mask,
+            tuple(each for each in styles if each.style.region == name and each.style.weight > 0),
+        )
+        for name, mask in masks.items()
+    )
 
 
 def _style(style: Style, recipe: Recipe, pictures: Mapping[str, Picture]) -> BoundStyle:

@@ -33,14 +33,17 @@ from scumble.engine.vgg import Trunk, normalized
 from scumble.engine.weights import Description, Weights
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
-from scumble.recipe import Recipe, Start
+from scumble.recipe import Output, Recipe, Start
 
 __all__ = ["OnStep", "Painter", "Painting", "Step", "paint"]
 
 
 @dataclass(frozen=True)
 class Painting:
-    """A finished picture, and how it came about. `losses` holds one mapping per iteration."""
+    """A finished picture, as the recipe's `output` says, and how it came about.
+
+    `mix` (height, width) is how much of the painting is shown where, `losses` holds one mapping per iteration.
+    """
 
     picture: Picture
     recipe: Recipe
@@ -108,7 +111,8 @@ class Painter:
         selected = bounds(job.mix)
         if recipe.strength == 0 or selected is None:
             empty = Box(0, 0, content.width, content.height)
-            return Painting(content, recipe, "none", empty, job.mix, (), (), time.perf_counter() - began, False, None)
+            same = _result(job, None)
+            return Painting(same, recipe, "none", empty, job.mix, (), (), time.perf_counter() - began, False, None)
         todo = self.plan(content.size, selected, recipe)
         with held_pages(todo.memory_mb * 2**20):
             try:
@@ -226,7 +230,15 @@ class Painter:
         shown = easel_canvas.show(content, painted, easel_canvas.keep_mask(job.regions, masks))
         rgb = job.rgb.copy()
         rgb[box.slices] = to_array(shown)
-        return job.content.repainted(rgb, job.mix)
+        return _result(job, rgb)
+
+
+def _result(job: Job, rgb: np.ndarray | None) -> Picture:
+    """What comes of a painting `rgb` (height, width, 3), sRGB-encoded, in the form that is asked for; None: of none."""
+    output, painted = job.recipe.output, job.content
+    if rgb is not None:
+        painted = painted.repainted(rgb, job.mix if output is Output.PICTURE else (job.mix > 0).astype(np.float32))
+    return painted.cut_out(job.mix) if output is Output.LAYER else painted
 
 
 def _warnings(job: Job, todo: Plan) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from werkzeug.wsgi import wrap_file
 
 from scumble import __version__
 from scumble.errors import ScumbleError
+from scumble.picture import encode
 from scumble.protocol import (
     LONGEST_WAIT_S,
     PROTOCOL,
@@ -37,7 +38,7 @@ from scumble.service import intake
 from scumble.service.guard import Guard
 from scumble.service.jobs import Jobs
 from scumble.service.library import Library
-from scumble.service.media import PICTURES, converted, media_type, wanted
+from scumble.service.media import FORMATS, MASKS, PICTURES, converted, media_type, wanted
 from scumble.service.openapi import JSON, Answer, Header, Registry
 from scumble.service.page import page, policy
 from scumble.service.questions import LONGEST_KEY, Query, idempotency_key
@@ -260,6 +261,25 @@ def _one_job(registry: Registry, jobs: Jobs, turn: threading.Lock) -> None:
         response.vary.add("Accept")
         return with_tag(response, tag)
 
+    @registry.call(
+        "GET",
+        "/v1/jobs/{id}/mask",
+        "How much of the painting is shown where: gray, of the content's size, in 8 bits.",
+        (Answer(200, "The mask.", media=MASKS, headers=_ETAG), _UNCHANGED),
+        headers=(_IF_NONE_MATCH,),
+        errors=("not-found", "result-gone", "not-acceptable", "cannot-write", *_PICTURE_FAULTS),
+    )
+    def get_mask(id: str) -> Response:
+        media = wanted(request.accept_mimetypes, MASKS)
+        tag = f"{jobs.order(id).fingerprint}-{media.rpartition('/')[2]}"
+        response = not_modified(tag)
+        if response is None:
+            with turn:
+                data = encode(jobs.mask(id), FORMATS[media])
+            response = _sent(data, media)
+        response.vary.add("Accept")
+        return with_tag(response, tag)
+
 
 def _styles(registry: Registry, jobs: Jobs, library: Library, limits: Limits, turn: threading.Lock) -> None:
     @registry.call("GET", "/v1/styles", "The style library.", Answer(200, "The styles.", StyleList), query=StylesQuery)
@@ -355,7 +375,7 @@ class _Outgoing(io.BytesIO):
         super().close()
 
 
-def _sent(data: bytes, media: str, on_sent: Callable[[], None]) -> Response:
+def _sent(data: bytes, media: str, on_sent: Callable[[], None] = lambda: None) -> Response:
     """The data as a file, which the server sends without holding a thread however slow the client is."""
     file = wrap_file(request.environ, _Outgoing(data, on_sent))
     response = Response(file, content_type=media, direct_passthrough=True)

@@ -15,12 +15,16 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from scumble import __version__
+from scumble.codecs import quantised
+from scumble.engine.job import mix_of
 from scumble.errors import ScumbleError
+from scumble.picture import Picture
 from scumble.protocol import PROTOCOL, ContinueRequest, Estimate, EstimateRequest, Health, Job, State
 from scumble.recipe import Recipe, Start
 from scumble.service import messages as say
 from scumble.service.crew import Crew
 from scumble.service.housekeeping import Housekeeping
+from scumble.service.inputs import read
 from scumble.service.ledger import Ledger
 from scumble.service.library import Library
 from scumble.service.live import Live
@@ -226,6 +230,31 @@ class Jobs:
             )
         return data, record.result.digest
 
+    def order(self, id: str) -> Order:
+        """What was ordered, while its pictures are kept. Errors: not-found, result-gone."""
+        with self._ledger.lock:
+            live = self._ledger.find(id)
+            live.asked = time.monotonic()
+            if not live.record.is_kept:
+                raise _gone(id)
+            return live.record.order
+
+    def mask(self, id: str) -> Picture:
+        """How much of the painting is shown where, or will be: gray, uint8, of the content's size.
+
+        Errors: not-found, result-gone, and bad-picture for what was damaged on the disk.
+        """
+        with self.store.batch() as batch:
+            batch.hold(self.order(id).digests)
+            order = self.order(id)  # its pictures may have gone before they were held
+            masks = {order.recipe.selection, *(region.mask for region in order.recipe.regions)}
+            try:
+                content = self._picture(order.content)
+                pictures = {each.name: self._picture(each) for each in order.pictures if each.name in masks}
+            except ScumbleError as error:
+                raise (_gone(id) if error.code == "missing-file" else error) from None
+        return Picture(quantised(mix_of(content, order.recipe, pictures), "uint8")[..., None])
+
     def fetched(self, id: str) -> None:
         """A job's result was sent to somebody."""
         with self._ledger.lock:
@@ -290,6 +319,9 @@ class Jobs:
                 home=str(self.settings.home),
             )
 
+    def _picture(self, given: Input) -> Picture:
+        return read(given.name, self.store.blobs.path(given.digest), given.crop)
+
     def _paint_again(self, live: Live, damaged: Record) -> None:
         with self._ledger.lock:
             self._ledger.find(live.id)
@@ -308,8 +340,9 @@ class Jobs:
 
 def _area(recipe: Recipe) -> tuple[object, ...]:
     """All that says which part of the picture is painted."""
-    return recipe.selection, recipe.regions, {style.region for style in recipe.styles}
+    return recipe.selection, recipe.feather_px, recipe.regions, {style.region for style in recipe.styles}
 
 
 def _gone(id: str) -> ScumbleError:
+    """Of the result and of the inputs, which go together."""
     return ScumbleError("result-gone", f"The result of job {id} was let go to make room for newer ones.")

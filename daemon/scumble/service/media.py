@@ -1,5 +1,7 @@
 """Pictures as HTTP answers: media types, and which of them a client wants."""
 
+from collections.abc import Sequence
+
 from werkzeug.datastructures import MIMEAccept
 
 from scumble.errors import ScumbleError
@@ -14,6 +16,8 @@ FORMATS = {
 }
 """Media type → format; where a client likes several equally well it gets the first."""
 PICTURES = tuple(FORMATS)
+MASKS = ("image/png", "image/tiff", "application/x-npy")
+"""The media types without loss."""
 
 _MAGIC = {
     b"\x89PNG": "image/png",
@@ -30,13 +34,14 @@ def media_type(data: bytes) -> str:
     return next((media for magic, media in _MAGIC.items() if data.startswith(magic)), "application/octet-stream")
 
 
-def wanted(accept: MIMEAccept) -> str:
-    """The media type that suits an Accept header best; `ScumbleError("not-acceptable")`."""
+def wanted(accept: MIMEAccept, offered: Sequence[str] = PICTURES) -> str:
+    """The media type that suits an Accept header best of those `offered`; `ScumbleError("not-acceptable")`."""
     if not accept:
-        return PICTURES[0]
-    best = max(PICTURES, key=accept.quality)
+        return offered[0]
+    best = max(offered, key=accept.quality)
     if accept.quality(best) <= 0:
-        raise ScumbleError("not-acceptable", f"A result cannot be had as {accept.to_header()[:200]}.")
+        hint = f"Accept {', '.join(offered[:-1])} or {offered[-1]}."
+        raise ScumbleError("not-acceptable", f"It cannot be had as {accept.to_header()[:200]}.", hint)
     return best
 
 

@@ -16,7 +16,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,12 @@ from scumble.engine.painter import Painter, Step
 from scumble.engine.schedule import Box, available_bytes
 from scumble.errors import ScumbleError
 from scumble.home import write_private
-from scumble.picture import Picture, decode, encode
+from scumble.picture import Picture, encode
 from scumble.protocol import PREVIEW_SIDE_PX, Rectangle, Scale
 from scumble.recipe import Recipe
 from scumble.service import messages as say
 from scumble.service.blobs import no_room
+from scumble.service.inputs import read
 from scumble.service.pace import Stopwatch
 from scumble.service.problems import problem
 from scumble.signature import signed
@@ -45,7 +45,6 @@ _PART = "result.part"
 _PREVIEW_S, _CHECKPOINT_S, _PROGRESS_S = 1.0, 10.0, 0.1
 _SHARE = 60  # previews and checkpoints each take at most a sixtieth of the time
 _NICENESS = 5
-_SEND_AGAIN = "Post the job again, with its pictures."
 now = time.monotonic
 
 
@@ -106,8 +105,8 @@ class Worker:
         capped = recipe
         if order.memory_mb is not None:
             capped = recipe.changed(memory_mb=min(order.memory_mb, recipe.memory_mb or order.memory_mb))
-        content = _load("content", order.content)
-        pictures = {name: _load(name, source) for name, source in order.pictures.items()}
+        content = read("content", order.content.path, order.content.crop)
+        pictures = {name: read(name, source.path, source.crop) for name, source in order.pictures.items()}
         part = order.folder / _PART
         _reserve(part, content)
         resume = _checkpoint(order.folder)
@@ -324,20 +323,6 @@ def _finite(losses: Mapping[str, float]) -> dict[str, float]:
 
 def _in_a_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-
-def _load(name: str, source: say.Source) -> Picture:
-    try:
-        data = source.path.read_bytes()
-    except OSError as error:
-        raise ScumbleError("missing-file", f"The picture {name!r} of this job is gone: {error.strerror}.") from error
-    if hashlib.sha256(data).hexdigest() != source.path.name:  # raw pixels would be painted as they are
-        raise ScumbleError("bad-picture", f"The picture {name!r} of this job was damaged on the disk.", _SEND_AGAIN)
-    picture = decode(data, name=name)
-    if source.crop is None:
-        return picture
-    crop = source.crop
-    return replace(picture, pixels=picture.pixels[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width])
 
 
 def _checkpoint(folder: Path) -> Checkpoint | None:
