@@ -1,0 +1,144 @@
+"""A workbench: what Krita can only do to nodes of some document is done in one of our own, which nobody sees.
+
+Krita makes each `Node.setColorSpace` and each `Node.addChildNode` a step of undo of the document that the node was
+created by, even if the node is in no document at all (5.1.5 to 5.3.4: "Convert Layer Color Space" stands in the
+history). Here these steps go into copies of a tiny document, which are thrown away at once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .link.errors import LinkError
+from .link.text import tr
+from .qt import QtCore
+
+SRGB_PROFILE = "sRGB-elle-V2-srgbtrc.icc"
+_SIDE = 8
+_LAID_OUT = 512
+
+
+class Space(NamedTuple):
+    """A colour space by Krita's names, such as ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")."""
+
+    model: str
+    depth: str
+    profile: str
+
+
+_COARSE = {"LABA", "XYZA"}
+"""Models whose integers Krita converts by a coarse table, up to 4 of 255 wrong; to and from floats it is exact."""
+_DEPTHS = {1: "U8", 2: "U16", 4: "F32"}
+
+
+def srgb(depth: int) -> Space:
+    """sRGB with `depth` bytes a channel: 1, 2, or 4 for float. Integers lie in memory as BGRA, floats as RGBA."""
+    return Space("RGBA", _DEPTHS[depth], SRGB_PROFILE)
+
+
+def space_of(node: Any) -> Space:
+    """That of a node's projection."""
+    return Space(node.colorModel(), node.colorDepth(), node.colorProfile())
+
+
+class Bench:
+    """`krita` is Krita's instance. All of it runs on Krita's own thread."""
+
+    def __init__(self, krita: Any) -> None:
+        self._krita = krita
+        self._pattern: Any = None
+        self._mask_pattern: Any = None
+
+    def convert(self, data: bytes, pixels: int, source: Space, target: Space) -> bytes:
+        """That many raw pixels in another colour space. `LinkError` host-refused where Krita cannot.
+
+        Krita converts whole tiles of 64 × 64 px: they are laid out to fill these, whatever shape they came in.
+        """
+        if source == target:
+            return data
+        copy = self._plain().clone()
+        node = copy.createNode("pixels", "paintlayer")
+        _change(node, source)
+        width, height = _LAID_OUT, -(-pixels // _LAID_OUT)
+        whole = len(data) // pixels * width * height
+        node.setPixelData(QtCore.QByteArray(data.ljust(whole, b"\0")), 0, 0, width, height)
+        if any(space.model in _COARSE and space.depth in ("U8", "U16") for space in (source, target)):
+            _change(node, srgb(4))
+        _change(node, target)
+        found = bytes(node.pixelData(0, 0, width, height))
+        return found[: len(found) // (width * height) * pixels]
+
+    def masked(self, document: Any, layer: Any, name: str) -> Any:
+        """A layer like one that was just created by a document, but with a transparency mask that hides all."""
+        copy = self._plain().clone()
+        root = copy.rootNode()
+        root.addChildNode(layer, None)
+        mine = next(each for each in root.childNodes() if each.uniqueId() == layer.uniqueId())
+        mine.addChildNode(self._mask(document, name), None)
+        # Its wrapper says that it belongs to the copy, and so the mask became a step there. What is duplicated has
+        # both, is in no document, and everything below its wrapper belongs to the user's document.
+        duplicate = mine.duplicate()
+        duplicate.setName(layer.name())
+        return duplicate
+
+    def _mask(self, document: Any, name: str) -> Any:
+        if not hasattr(document, "createTransparencyMask"):  # 5.1
+            mask = self._masks().rootNode().childNodes()[0].childNodes()[0].duplicate()
+            mask.setName(name)
+            return mask
+        from krita import Selection
+
+        mask = document.createTransparencyMask(name)
+        mask.setSelection(Selection())
+        return mask
+
+    def _plain(self) -> Any:
+        if self._pattern is None:
+            first = self._krita.createDocument(_SIDE, _SIDE, "Scumble", *srgb(1), 72.0)
+            self._pattern = _hidden(first)
+        return self._pattern
+
+    def _masks(self) -> Any:
+        """A document whose only layer has a transparency mask: 5.1 has no other way to one that can be written to."""
+        if self._mask_pattern is None:
+            with tempfile.TemporaryDirectory(prefix="scumble-") as folder:
+                path = Path(folder) / "mask.kra"
+                with zipfile.ZipFile(path, "w") as archive:
+                    archive.writestr("mimetype", "application/x-krita")
+                    archive.writestr("maindoc.xml", _MASK_DOCUMENT)
+                first = self._krita.openDocument(str(path))
+            if first is None:
+                raise LinkError("host-refused", tr("Krita did not make a mask."))
+            self._mask_pattern = _hidden(first)
+        return self._mask_pattern
+
+
+def _hidden(document: Any) -> Any:
+    """A copy that Krita has in no list; the document itself is closed."""
+    copy = document.clone()
+    document.close()
+    return copy
+
+
+def _change(node: Any, space: Space) -> None:
+    if space_of(node) == space:
+        return
+    node.setColorSpace(*space)
+    # False, or nothing at all, where a profile is not found; 5.1 says True in any case.
+    if space_of(node)[:2] != space[:2]:
+        raise LinkError("host-refused", tr("Krita cannot convert the colours {space}.", space=" ".join(space)))
+
+
+_MASK_DOCUMENT = f"""<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE DOC PUBLIC '-//KDE//DTD krita 2.0//EN' 'http://www.calligra.org/DTD/krita-2.0.dtd'>
+<DOC xmlns="http://www.calligra.org/DTD/krita" editor="Krita" syntaxVersion="2.0" kritaVersion="5.1.5">
+<IMAGE mime="application/x-kra" name="Scumble" width="{_SIDE}" height="{_SIDE}" colorspacename="RGBA"
+ profile="{SRGB_PROFILE}" x-res="72" y-res="72" description=""><layers>
+<layer nodetype="paintlayer" name="layer" filename="layer1" uuid="{{5d8a1f30-7c06-4c6b-9f0e-0f6a3c1e2b01}}"
+ colorspacename="RGBA" x="0" y="0" visible="1" opacity="255" compositeop="normal"><masks>
+<mask nodetype="transparencymask" name="mask" filename="mask2" uuid="{{5d8a1f30-7c06-4c6b-9f0e-0f6a3c1e2b02}}"
+ visible="1" x="0" y="0"/></masks></layer></layers></IMAGE></DOC>
+"""

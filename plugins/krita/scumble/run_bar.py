@@ -1,0 +1,215 @@
+"""The button, and what it becomes: progress with a picture, Stop, Stop & keep, and the queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .inputs import Elided, flat, hint
+from .link.desk import Stage, Ticket
+from .link.fields import CONTROLS
+from .link.text import tr
+from .link.topics import Topic
+from .link.wording import progress_line
+from .look import IconButton, Picture, breakable
+from .qt import Qt, QtCore, QtWidgets
+from .widget import call_on, discard, guarded, listen, named, plain
+
+_PARTS = 1000
+_PREVIEW_PX = 300
+_HAS_PROGRESS = (Stage.RUNNING, Stage.FETCHING, Stage.INSERTING)
+
+
+class RunBar(QtWidgets.QWidget):
+    """The run under way, those that wait, and the button that begins another."""
+
+    def __init__(self, studio: Any) -> None:
+        super().__init__()
+        self._studio = studio
+        self.setObjectName("run-bar")
+        self.progress = Progress(studio)
+        self.queue = Queue(studio)
+        self.stylise = QtWidgets.QPushButton(plain(tr("Stylise")))
+        named(self.stylise, "stylise", tr("Stylise"), "")
+        font = self.stylise.font()
+        font.setBold(True)
+        self.stylise.setFont(font)
+        self.variations = _variations(studio)
+        self.why_not = hint()
+        self.why_not.setObjectName("why-not")
+        column, row = flat(QtWidgets.QVBoxLayout(self)), flat(QtWidgets.QHBoxLayout())
+        row.addWidget(self.stylise, 1)
+        row.addWidget(self.variations)
+        for widget in (self.progress, self.queue):
+            column.addWidget(widget)
+        column.addLayout(row)
+        column.addWidget(self.why_not)
+        call_on(studio, self.stylise.clicked, studio.run)
+        listen(self, studio, Topic.RUNS, self.refresh)
+        for topic in (Topic.SETTINGS, Topic.SUBJECT, Topic.STATUS):
+            listen(self, studio, topic, self._allow)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the runs."""
+        tickets = self._studio.tickets
+        self.progress.show_ticket(tickets[0] if tickets else None)
+        self.queue.show_tickets(tickets[1:])
+        label = tr("Stylise (queue)") if tickets else tr("Stylise")
+        self.stylise.setText(plain(label))
+        self.stylise.setAccessibleName(label)
+        self._allow()
+
+    def _allow(self) -> None:
+        error = self._studio.why_not
+        self.stylise.setEnabled(error is None)
+        self.variations.setEnabled(error is None)
+        tip = tr("Paints the selected part in the manner of the styles, as a new layer.")
+        if self._studio.tickets:
+            tip = tr("Queues one more run, with the settings as they are now.")
+        self.stylise.setToolTip(tip if error is None else error.text)
+        self.why_not.setText(breakable(error.text) if error is not None else "")
+        self.why_not.setVisible(error is not None)
+
+
+class Progress(QtWidgets.QWidget):
+    """The run under way."""
+
+    def __init__(self, studio: Any) -> None:
+        super().__init__()
+        self._studio = studio
+        self._ticket: Any = None
+        self._shown: Any = None
+        self.preview = Picture(_PREVIEW_PX)
+        tip = tr("How it looks at present; it comes into the document at the end.")
+        named(self.preview, "preview", tr("Preview"), tip)
+        self.bar = QtWidgets.QProgressBar()
+        named(self.bar, "progress", tr("Progress"), tr("How far it is, over all its scales."))
+        self.bar.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.bar.setMinimumWidth(60)
+        self.line = hint()
+        self.line.setObjectName("progress-line")
+        self.warnings = QtWidgets.QLabel()
+        self.warnings.setObjectName("warnings")
+        self.warnings.setWordWrap(True)
+        self.warnings.setTextFormat(Qt.TextFormat.PlainText)
+        self.stop = QtWidgets.QPushButton(plain(tr("Stop")))
+        named(self.stop, "stop", tr("Stop"), tr("Stops it; nothing is added."))
+        self.keep = QtWidgets.QPushButton(plain(tr("Stop & keep")))
+        named(self.keep, "keep", tr("Stop & keep"), tr("Stops it and adds what is there so far as the new layer."))
+        column, row = flat(QtWidgets.QVBoxLayout(self)), flat(QtWidgets.QHBoxLayout())
+        row.addWidget(self.stop, 1)
+        row.addWidget(self.keep, 1)
+        for widget in (self.preview, self.bar, self.line, self.warnings):
+            column.addWidget(widget)
+        column.addLayout(row)
+        call_on(studio, self.stop.clicked, lambda: self._stop(keep=False))
+        call_on(studio, self.keep.clicked, lambda: self._stop(keep=True))
+        self.hide()
+
+    def show_ticket(self, ticket: Any) -> None:
+        """Show a run; None: there is none."""
+        self._ticket = ticket
+        self.setVisible(ticket is not None)
+        preview = (ticket.number, ticket.preview_number) if ticket is not None and ticket.preview else None
+        if preview != self._shown:
+            self._shown = preview
+            self.preview.show_picture(ticket.preview if preview else None)
+        self.preview.setVisible(self.preview.has_picture)
+        if ticket is None:
+            return
+        self._show_bar(ticket)
+        line = f"{ticket.title}\n{progress_line(ticket)}"
+        if line != self.line.text():
+            self.line.setText(line)
+        warnings = "\n".join(dict.fromkeys((*ticket.warnings, *(ticket.job.warnings if ticket.job else ()))))
+        self.warnings.setText(f"⚠ {breakable(warnings)}" if warnings else "")
+        self.warnings.setVisible(bool(warnings))
+        self.stop.setEnabled(not ticket.is_stopping and ticket.stage is not Stage.INSERTING)
+        self.keep.setEnabled(not ticket.is_stopping and ticket.stage is Stage.RUNNING)
+
+    def set_limit(self, height: int) -> None:
+        """The preview is at most this high, in px."""
+        self.preview.set_limit(max(24, min(_PREVIEW_PX, height)))
+
+    def _show_bar(self, ticket: Ticket) -> None:
+        is_known = ticket.stage in _HAS_PROGRESS and ticket.job is not None
+        self.bar.setRange(0, _PARTS if is_known else 0)
+        if not is_known or ticket.job is None:
+            self.bar.setFormat("")
+            return
+        share = min(1.0, max(0.0, ticket.job.progress))
+        self.bar.setValue(round(_PARTS * share))
+        self.bar.setFormat(tr("{percent} %", percent=round(100 * share)))
+
+    def _stop(self, *, keep: bool) -> None:
+        if self._ticket is not None:
+            self._studio.stop(self._ticket, keep)
+
+
+class Queue(QtWidgets.QWidget):
+    """The runs that wait, each with a button that takes it back."""
+
+    def __init__(self, studio: Any) -> None:
+        super().__init__()
+        self._studio = studio
+        self._shown: tuple[int, ...] = ()
+        self.setObjectName("queue")
+        self.setAccessibleName(tr("Queue"))
+        self._column = flat(QtWidgets.QVBoxLayout(self), 2)
+        self._rows: list[QtWidgets.QWidget] = []
+        self.hide()
+
+    def show_tickets(self, tickets: Any) -> None:
+        """Show the runs that wait."""
+        numbers = tuple(ticket.number for ticket in tickets)
+        if numbers == self._shown:
+            return
+        self._shown = numbers
+        while self._rows:
+            row = self._rows.pop()
+            self._column.removeWidget(row)
+            discard(row)
+        for index, ticket in enumerate(tickets, 1):
+            row = self._row(index, ticket)
+            self._rows.append(row)
+            self._column.addWidget(row)
+        self.setVisible(bool(tickets))
+
+    def _row(self, index: int, ticket: Ticket) -> QtWidgets.QWidget:
+        row = QtWidgets.QWidget()
+        line = flat(QtWidgets.QHBoxLayout(row))
+        label = Elided(tr("Waits: {title}", title=ticket.title))
+        label.setToolTip(ticket.title)
+        name = tr("Take back {title}", title=ticket.title)
+        take_back = IconButton("docker_close", "✕", f"queue-{index}-withdraw", name, tr("Takes this run back."))
+        line.addWidget(label, 1)
+        line.addWidget(take_back)
+        withdraw = guarded(self._studio, lambda: self._studio.withdraw(ticket))
+        # the row may be gone before its own click has ended
+        take_back.clicked.connect(lambda *_: QtCore.QTimer.singleShot(0, withdraw))
+        return row
+
+
+def _variations(studio: Any) -> QtWidgets.QToolButton:
+    button, control = QtWidgets.QToolButton(), CONTROLS["variations"]
+    button.setText(tr(control.label))
+    named(button, "variations", tr(control.label), tr(control.tip))
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    button.setSizePolicy(QtWidgets.QSizePolicy.Policy.Preferred, QtWidgets.QSizePolicy.Policy.Expanding)
+    button.setPopupMode(QtWidgets.QToolButton.ToolButtonPopupMode.MenuButtonPopup)
+    menu = QtWidgets.QMenu(button)
+    menu.setToolTipsVisible(True)
+    entries = (
+        ("variations-strength", tr("Strength × stroke scale"), "strength"),
+        ("variations-weights", tr("Weights of the first two styles"), "weights"),
+    )
+    for name, text, kind in entries:
+        entry = menu.addAction(plain(text))
+        entry.setObjectName(name)
+        entry.setToolTip(tr(control.tip))
+        call_on(studio, entry.triggered, lambda kind=kind: studio.open_sheet(kind))
+    weights = menu.actions()[1]
+    menu.aboutToShow.connect(guarded(studio, lambda: weights.setEnabled(len(studio.settings.styles) > 1)))
+    button.setMenu(menu)
+    call_on(studio, button.clicked, lambda: studio.open_sheet("strength"))
+    return button

@@ -1,0 +1,149 @@
+"""What is known of the daemon: whether it is there, how it stands, its style library, its presets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from .daemon import Daemon, Health, Preset, Style
+from .desk import Desk
+from .errors import LinkError
+from .text import tr
+from .topics import Listeners, Topic
+from .wording import status_line
+
+_LOOKS = 5
+"""Of the looks, which come about once a second, every so many asks the daemon."""
+_THUMBNAILS = 200
+
+
+@dataclass(frozen=True)
+class Status:
+    """The status line; `dot` is starting, ready, running, error or down."""
+
+    dot: str
+    line: str
+
+
+class Watch:
+    """Asks the daemon how it stands, never on the host's thread; `on_error` hears why it cannot be started."""
+
+    def __init__(self, desk: Desk, listeners: Listeners, on_error: Callable[[LinkError], None]) -> None:
+        self.health: Optional[Health] = None
+        self.problem: Optional[LinkError] = None
+        self.library: tuple[Style, ...] = ()
+        self.presets: tuple[Preset, ...] = ()
+        self._desk, self._listeners, self._on_error = desk, listeners, on_error
+        self._is_starting = False
+        self._looks = 0
+        self._instance: Optional[str] = None
+        self._thumbnails: dict[str, bytes] = {}
+
+    # ------------------------------------------------------------------------------------------------ how it stands
+
+    def status(self, is_running: bool) -> Status:
+        """The status line."""
+        if self._is_starting:
+            return Status("starting", tr("Starting…"))
+        if self.health is not None:
+            return Status("running" if is_running else "ready", status_line(self.health))
+        if self.problem is None or self.problem.code == "no-daemon":
+            return Status("down", tr("Not running; it starts when you need it"))
+        return Status("error", self.problem.detail)
+
+    def look(self) -> None:
+        """Ask how the daemon stands, if it is time; one that is not running is not started."""
+        self._looks += 1
+        if self._looks % _LOOKS == 1 and not self._is_starting:
+            self.ask_now()
+
+    def ask_now(self) -> None:
+        """Ask how the daemon stands."""
+        self._desk.ask(_how_it_stands, self._heard, self._failed, topic="health")
+
+    def start(self, on_done: Callable[[], None] = lambda: None) -> None:
+        """Start the daemon, or find it."""
+        self._begin(_started, on_done)
+
+    def restart(self) -> None:
+        """End the daemon and start it again; jobs go on."""
+        self._begin(_restarted, lambda: None)
+
+    def _begin(self, question: Callable[[Daemon], Health], on_done: Callable[[], None]) -> None:
+        self._is_starting = True
+        self._listeners.tell(Topic.STATUS)
+
+        def heard(health: Health) -> None:
+            self._heard(health)
+            on_done()
+
+        self._desk.ask(question, heard, self._failed_to_start, topic="start")
+
+    def _heard(self, health: Health) -> None:
+        self._is_starting = False
+        self.health, self.problem = health, None
+        self._listeners.tell(Topic.STATUS)
+        if health.instance != self._instance:
+            self._instance = health.instance
+            self.refresh()
+
+    def _failed(self, error: LinkError) -> None:
+        if self._is_starting:
+            return
+        self.health, self.problem = None, error
+        self._listeners.tell(Topic.STATUS)
+
+    def _failed_to_start(self, error: LinkError) -> None:
+        self._is_starting = False
+        self._failed(error)
+        self._on_error(error)
+
+    # ------------------------------------------------------------------------------------------- library and presets
+
+    def refresh(self) -> None:
+        """Ask for the library and the presets again."""
+        self._desk.ask(lambda daemon: tuple(daemon.styles()), self._keep_library, _nothing, topic="library")
+        self._desk.ask(lambda daemon: tuple(daemon.presets()), self._keep_presets, _nothing, topic="presets")
+
+    def _keep_library(self, styles: tuple[Style, ...]) -> None:
+        self.library = styles
+        self._listeners.tell(Topic.LIBRARY)
+
+    def _keep_presets(self, presets: tuple[Preset, ...]) -> None:
+        self.presets = presets
+        self._listeners.tell(Topic.PRESETS)
+
+    def thumbnail(self, style: str, on_bytes: Callable[[bytes], None]) -> None:
+        """A small picture of a style of the library, by its id: now or later, or never."""
+        if style in self._thumbnails:
+            on_bytes(self._thumbnails[style])
+            return
+
+        def keep(data: bytes) -> None:
+            if len(self._thumbnails) >= _THUMBNAILS:
+                self._thumbnails.clear()
+            self._thumbnails[style] = data
+            on_bytes(data)
+
+        self._desk.ask(lambda daemon: daemon.thumbnail(style), keep, _nothing)
+
+
+def _nothing(_: Any) -> None:
+    """What is missed is asked for again when the daemon is heard of again."""
+
+
+def _how_it_stands(daemon: Daemon) -> Health:
+    daemon.connect(start=False)
+    return daemon.health()
+
+
+def _started(daemon: Daemon) -> Health:
+    daemon.connect(start=True)
+    return daemon.health()
+
+
+def _restarted(daemon: Daemon) -> Health:
+    daemon.finder.stop()
+    daemon.connect(start=True)
+    return daemon.health()

@@ -1,0 +1,540 @@
+"""Runs inside Krita as a plug-in of its own: uses the Scumble docker as a user would, and writes down what happened.
+
+Each *scene* is a generator on Krita's own thread: it yields a condition and goes on once that is true, or seconds to
+wait. What it raises is its failure. Between scenes everything is as Krita left it; they are played in order. What only
+the outside can do (kill the daemon, look at the screen) is asked for by a file in the folder `asks`.
+"""
+
+import json
+import os
+import time
+import traceback
+from pathlib import Path
+
+from krita import Extension, Krita, Selection
+from PyQt5.QtCore import QByteArray, QTimer
+from PyQt5.QtWidgets import QApplication, QProgressBar, QWidget
+
+FOLDER = Path(os.environ["SCUMBLE_TEST"])
+PATIENCE_S = 90
+QUICK = {"quality": "custom", "size": 64, "iterations": "2"}
+LONG = {"quality": "custom", "size": 192, "iterations": "4000"}
+SCENES = []
+
+
+def scene(function):
+    """A scene, by the name of its function."""
+    SCENES.append(function)
+    return function
+
+
+class Failure(Exception):
+    """What a scene expects is not so."""
+
+
+def expect(condition, *words):
+    """Fail unless that is so."""
+    if not condition:
+        raise Failure(" ".join(map(str, words)))
+
+
+class Stage:
+    """What scenes have to do with."""
+
+    def __init__(self):
+        self.app = Krita.instance()
+        self.notes = {}
+        self.gaps = []
+
+    @property
+    def window(self):
+        return self.app.activeWindow()
+
+    @property
+    def docker(self):
+        return next(each for each in self.app.dockers() if each.objectName() == "scumble")
+
+    @property
+    def studio(self):
+        from scumble.docker import ScumbleDocker
+
+        return ScumbleDocker.instances()[0].studio
+
+    @property
+    def document(self):
+        return self.app.activeDocument()
+
+    def find(self, name, kind=QWidget):
+        """A widget of the docker by its name; shown or not."""
+        found = self.docker.findChild(kind, name)
+        expect(found is not None, "there is no widget", name)
+        return found
+
+    def press(self, name):
+        """A click on a button that can be clicked."""
+        button = self.find(name)
+        expect(button.isVisible() and button.isEnabled(), name, "cannot be pressed")
+        button.click()
+
+    def set(self, **fields):
+        self.studio.change(**fields)
+
+    def action(self, name):
+        found = self.app.action(name)
+        expect(found is not None, "there is no action", name)
+        found.trigger()
+
+    def ask(self, what):
+        """Have the outside do something; a condition that it is done."""
+        file = FOLDER / "asks" / what
+        file.write_text("")
+        return lambda: not file.exists()
+
+    def shot(self, name, widget=None):
+        """A picture of the docker, or of a widget."""
+        QApplication.processEvents()
+        (widget or self.docker).grab().save(str(FOLDER / "shots" / f"{name}.png"))
+
+    def layers(self, document=None):
+        """The names of the top layers, from the bottom."""
+        return [each.name() for each in (document or self.document).rootNode().childNodes()]
+
+    def pixels(self, document=None):
+        document = document or self.document
+        document.waitForDone()
+        return bytes(document.pixelData(0, 0, document.width(), document.height()))
+
+    def select(self, x, y, width, height, document=None):
+        selection = Selection()
+        selection.select(x, y, width, height, 255)
+        (document or self.document).setSelection(selection)
+
+    def use(self, index):
+        """Make one of the opened documents the active one."""
+        document = self.documents[index]
+        self.app.setActiveDocument(document)
+        document.setActiveNode(document.rootNode().childNodes()[0])
+
+    @property
+    def documents(self):
+        return sorted(self.app.documents(), key=lambda each: each.width())
+
+    def idle(self):
+        return not self.studio.tickets
+
+    def is_painting(self):
+        job = self.studio.tickets and self.studio.tickets[0].job
+        return bool(job and job.iteration > 0)
+
+    def said(self):
+        error = self.studio.error
+        return (error.code + ": " + error.detail) if error else self.studio.notice
+
+
+# ------------------------------------------------------------------------------------------------------------- scenes
+
+
+@scene
+def opens(stage):
+    """The docker is there, finds the documents, and starts the daemon, which is not running, by itself."""
+    yield lambda: len(stage.app.documents()) == 3
+    yield 1.0
+    stage.window.qwindow().resize(1500, 940)
+    stage.window.qwindow().move(20, 20)
+    for docker in stage.app.dockers():
+        if docker.objectName() not in ("KisLayerBox", "scumble", "ToolBox"):
+            docker.setVisible(False)
+    stage.use(0)
+    stage.action("scumble_show")
+    stage.docker.setVisible(True)
+    stage.docker.raise_()
+    yield lambda: stage.docker.isVisible()
+    yield lambda: stage.studio.status.dot == "ready"
+    yield lambda: stage.studio.subject is not None
+    yield lambda: stage.studio.library and stage.studio.presets
+    yield 2.0
+    stage.shot("idle")
+    stage.notes["status"] = stage.studio.status.line
+
+
+@scene
+def stylises(stage):
+    """One press: a new layer above the source, with a mask; outside the selection not a bit changes."""
+    document = stage.document
+    stage.select(60, 40, 160, 120)
+    stage.set(**QUICK)
+    stage.studio.look()
+    yield lambda: "160 × 120" in stage.studio.area_line and "s" in stage.studio.area_line
+    before, layers = stage.pixels(), stage.layers()
+    active = document.activeNode().uniqueId()
+    stage.press("stylise")
+    yield stage.idle
+    expect(stage.studio.error is None, stage.said())
+    after = stage.pixels()
+    expect(len(stage.layers()) == len(layers) + 1, stage.layers())
+    expect(document.activeNode().uniqueId() == active, "the active layer has changed")
+    changed = [
+        divmod(at // 4, document.width())
+        for at in range(0, len(before), 4)
+        if before[at : at + 4] != after[at : at + 4]
+    ]
+    inside = sum(60 <= column < 220 and 40 <= row < 160 for row, column in changed)
+    expect(inside == len(changed), len(changed) - inside, "pixels changed outside the selection")
+    expect(inside > 0.5 * 160 * 120, "only", inside, "pixels changed inside")
+    new = document.rootNode().childNodes()[1]
+    expect(new.name().endswith("60"), new.name())
+    if stage.app.version() >= "5.2":
+        expect([each.type() for each in new.childNodes()] == ["transparencymask"], "there is no mask")
+    stage.before, stage.after, stage.old_layers = before, after, layers
+    yield lambda: stage.studio.results and stage.studio.results[0].thumbnail
+    stage.shot("result")
+
+
+@scene
+def undoes_in_one_step(stage):
+    """One undo takes the layer and its mask away, one redo brings both back."""
+    stage.action("edit_undo")
+    yield lambda: stage.layers() == stage.old_layers
+    expect(stage.pixels() == stage.before, "undo leaves something behind")
+    stage.action("edit_redo")
+    yield lambda: len(stage.layers()) == len(stage.old_layers) + 1
+    yield 0.5
+    expect(stage.pixels() == stage.after, "redo brings something else")
+    expect(len(stage.document.rootNode().childNodes()[1].childNodes()) == (stage.app.version() >= "5.2"), "no mask")
+
+
+@scene
+def results_are_of_use(stage):
+    """Hide, show, use settings, save as PNG, add again."""
+    result = stage.studio.results[0]
+    expect(stage.studio.is_visible(result) is True, "it is not seen as visible")
+    stage.studio.toggle(result)
+    expect(stage.studio.is_visible(result) is False, "it is not hidden")
+    stage.document.waitForDone()
+    stage.document.refreshProjection()
+    expect(stage.pixels() == stage.before, "hidden it still shows")
+    stage.studio.toggle(result)
+    count = len(stage.layers())
+    stage.studio.add_again(result)
+    yield lambda: len(stage.layers()) == count + 1
+    path = FOLDER / "saved.png"
+    stage.studio.save(result, str(path))
+    yield lambda: path.exists() and path.read_bytes().endswith(b"IEND\xaeB`\x82")
+    stage.set(strength=33)
+    stage.studio.use_settings(result)
+    expect(stage.studio.settings.strength == 60, "the settings are not those of the result")
+
+
+@scene
+def remembers_in_the_file(stage):
+    """Saved and opened again, the layer still knows its recipe."""
+    path = FOLDER / "kept.kra"
+    document = stage.document
+    document.setBatchmode(True)
+    expect(document.saveAs(str(path)), "it cannot be saved")
+    document.waitForDone()
+    again = stage.app.openDocument(str(path))
+    node = again.rootNode().childNodes()[1]
+    types = [each for each in again.annotationTypes() if node.uniqueId().toString().strip("{}") in each]
+    expect(len(types) == 1, again.annotationTypes())
+    recipe = json.loads(bytes(again.annotation(types[0])).decode())
+    expect(recipe["styles"] and recipe["size"] == 64, recipe)
+    again.close()
+    yield 0.2
+
+
+@scene
+def shows_a_preview_and_stops(stage):
+    """A long run shows progress and a preview; Stop ends it and adds nothing. Painting goes on meanwhile."""
+    stage.select(30, 30, 300, 240)
+    stage.set(**LONG)
+    layers = stage.layers()
+    stage.press("stylise")
+    yield lambda: stage.is_painting() and stage.studio.tickets[0].preview is not None
+    yield 1.0
+    label = stage.find("preview")
+    expect(label.isVisible(), "no preview is to be seen")
+    progress = stage.find("progress", QProgressBar)
+    expect(progress.isVisible(), "no progress is to be seen")
+    stage.shot("running")
+    yield stage.ask("screen-running")
+    node = stage.document.activeNode()
+    node.setPixelData(QByteArray(b"\x10\x20\x30\xff" * 16), 0, 0, 4, 4)
+    stage.document.refreshProjection()
+    stage.press("stop")
+    yield stage.idle
+    expect(stage.layers() == layers, "Stop has added a layer")
+    expect(stage.studio.error is None, stage.said())
+
+
+@scene
+def stops_and_keeps(stage):
+    """Stop & keep adds what is there."""
+    layers = stage.layers()
+    stage.press("stylise")
+    yield stage.is_painting
+    stage.press("keep")
+    yield stage.idle
+    expect(len(stage.layers()) == len(layers) + 1, stage.said())
+
+
+@scene
+def queues(stage):
+    """A second run waits, a third is taken back; what was queued is painted after the first."""
+    layers = stage.layers()
+    stage.press("stylise")
+    yield stage.is_painting
+    stage.set(**QUICK)
+    stage.press("stylise")
+    stage.press("stylise")
+    yield lambda: len(stage.studio.tickets) == 3 and stage.studio.tickets[2].job is not None
+    yield 0.5
+    stage.shot("queue")
+    stage.studio.withdraw(stage.studio.tickets[2])
+    yield lambda: len(stage.studio.tickets) == 2
+    stage.studio.stop(stage.studio.tickets[0], False)
+    yield stage.idle
+    expect(len(stage.layers()) == len(layers) + 1, stage.layers(), stage.said())
+
+
+@scene
+def survives_a_killed_daemon(stage):
+    """The daemon is killed while it paints: it is started again and the run comes to its end."""
+    stage.set(quality="custom", size=128, iterations="150")
+    layers = stage.layers()
+    stage.press("stylise")
+    yield stage.is_painting
+    yield stage.ask("kill")
+    yield stage.idle
+    expect(len(stage.layers()) == len(layers) + 1, stage.said())
+    expect(stage.studio.error is None, stage.said())
+
+
+@scene
+def says_what_is_wrong(stage):
+    """What cannot be done is said in the panel, in a sentence with a hint, and nowhere else."""
+    stage.set(**QUICK)
+    stage.select(0, 0, 0, 0)
+    stage.studio.add_style_file(str(FOLDER / "nothing.png"))
+    yield 0.3
+    expect(not stage.find("stylise").isEnabled(), "it can be pressed without a style's file")
+    stage.shot("missing")
+    stage.studio.remove_style(len(stage.studio.settings.styles) - 1)
+    (FOLDER / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    stage.studio.add_style_file(str(FOLDER / "broken.png"))
+    yield 0.3
+    stage.press("stylise")
+    yield stage.idle
+    yield lambda: stage.studio.error is not None
+    expect(stage.find("message").isVisible(), "nothing is said")
+    stage.shot("error")
+    stage.notes["error"] = stage.said()
+    stage.studio.remove_style(len(stage.studio.settings.styles) - 1)
+    stage.studio.dismiss()
+
+
+@scene
+def paints_variations(stage):
+    """A sheet of small results; a click takes the settings."""
+    stage.select(60, 40, 160, 120)
+    stage.studio.look()
+    stage.press("variations")
+    yield lambda: stage.studio.sheet is not None
+    yield lambda: all(cell.state == "done" for row in stage.studio.sheet.cells for cell in row)
+    yield 0.5
+    window = next(each for each in QApplication.topLevelWidgets() if each.objectName() == "sheet")
+    stage.shot("sheet", window)
+    cell = stage.studio.sheet.cells[0][0]
+    stage.studio.pick(cell)
+    expect(stage.studio.settings == cell.settings, "other settings")
+    stage.studio.close_sheet()
+    window.close()
+    stage.studio.reset()
+
+
+@scene
+def keeps_what_a_closed_document_cannot_take(stage):
+    """The document is closed during the run: the result is kept, and goes into another document."""
+    stage.use(1)
+    yield lambda: stage.document.width() == stage.documents[1].width()
+    stage.select(20, 20, 100, 100)
+    stage.set(**QUICK)
+    stage.set(iterations="400")
+    results = len(stage.studio.results)
+    stage.studio.look()
+    stage.press("stylise")
+    yield stage.is_painting
+    stage.document.setModified(False)
+    stage.action("file_close")
+    yield lambda: len(stage.app.documents()) == 2
+    yield stage.idle
+    expect(len(stage.studio.results) == results + 1, stage.said())
+    expect(stage.studio.notice, "nothing is said")
+    stage.notes["closed"] = stage.said()
+    stage.use(0)
+    yield 0.5
+    layers = stage.layers()
+    stage.studio.add_again(stage.studio.results[0])
+    yield lambda: len(stage.layers()) == len(layers) + 1
+
+
+@scene
+def paints_where_the_layer_is_gone(stage):
+    """The source layer is removed during the run: the result goes on top, and that is said."""
+    document = stage.document
+    layer = document.createNode("short-lived", "paintlayer")
+    layer.setPixelData(QByteArray(bytes([40, 90, 200, 255]) * (200 * 150)), 30, 30, 200, 150)
+    document.rootNode().addChildNode(layer, None)
+    document.setActiveNode(layer)
+    yield 0.3
+    stage.select(40, 40, 120, 100)
+    stage.set(**QUICK)
+    stage.set(iterations="300")
+    stage.studio.look()
+    stage.press("stylise")
+    yield stage.is_painting
+    layer.remove()
+    yield 0.3
+    yield stage.idle
+    expect(stage.studio.error is None and stage.studio.notice, stage.said())
+    stage.notes["gone"] = stage.said()
+    document.setActiveNode(document.rootNode().childNodes()[0])
+
+
+@scene
+def leaves_the_screen_alone(stage):
+    """With twelve megapixels nothing holds the host's thread for long: reading, writing, all of it."""
+    stage.use(-1)
+    yield 1.0
+    document = stage.document
+    expect(document.width() * document.height() > 11e6, document.width(), document.height())
+    document.setSelection(None)
+    selection = Selection()
+    selection.select(10, 10, document.width() - 20, document.height() - 20, 255)
+    document.setSelection(selection)
+    stage.set(**QUICK)
+    stage.studio.look()
+    layers = stage.layers()
+    yield 2.0
+    before = time.monotonic()
+    stage.gaps.clear()
+    stage.press("stylise")
+    yield stage.idle
+    stage.notes["gaps"] = sorted(stage.gaps, reverse=True)[:5]
+    stage.notes["whole"] = time.monotonic() - before
+    expect(len(stage.layers()) == len(layers) + 1, stage.said())
+
+
+@scene
+def restarts_the_daemon(stage):
+    """Restart, self-test and diagnostics from the status line."""
+    instance = stage.studio.health.instance
+    stage.studio.restart_daemon()
+    yield lambda: stage.studio.health is not None and stage.studio.health.instance != instance
+    found = []
+    stage.studio.self_test(found.extend)
+    yield lambda: found
+    expect(all(each.ok for each in found), found)
+    text = stage.studio.diagnostics()
+    expect(stage.app.version() in text and "okens" not in text, text)
+    stage.notes["diagnostics"] = text
+
+
+# ------------------------------------------------------------------------------------------------------------ the play
+
+
+class Play:
+    """Plays the scenes."""
+
+    def __init__(self):
+        self.stage = Stage()
+        self.outcome = {"version": self.stage.app.version(), "scenes": {}, "notes": self.stage.notes}
+        wanted = [name for name in os.environ.get("SCUMBLE_SCENES", "").split(",") if name]
+        self.rest = [each for each in SCENES if not wanted or each.__name__ in wanted]
+        self.now = None
+        self.watch = QTimer()
+        self.watch.timeout.connect(self._beat)
+        self.last = time.monotonic()
+        self.watch.start(5)
+        self.timer = QTimer()
+        self.timer.timeout.connect(self._turn)
+        self.timer.start(40)
+
+    def _beat(self):
+        now = time.monotonic()
+        if now - self.last > 0.05:
+            self.stage.gaps.append(now - self.last)
+        self.last = now
+
+    def _turn(self):
+        try:
+            self._step()
+        except StopIteration:
+            self._ended("passed")
+        except BaseException:
+            self._ended(traceback.format_exc() + f"\nin the panel: {self._said()}")
+
+    def _said(self):
+        try:
+            return self.stage.said()
+        except Exception as error:
+            return error
+
+    def _step(self):
+        if self.now is None:
+            if not self.rest:
+                self._leave()
+                return
+            function = self.rest.pop(0)
+            self.now = (function.__name__, function(self.stage), time.monotonic())
+            self.wanted, self.since = None, time.monotonic()
+        name, play, _ = self.now
+        now = time.monotonic()
+        if isinstance(self.wanted, (int, float)):
+            if now - self.since < self.wanted:
+                return
+        elif self.wanted is not None and not self.wanted():
+            if now - self.since > PATIENCE_S:
+                play.throw(Failure(f"in vain in line {play.gi_frame.f_lineno}: {self._said()}"))
+            return
+        self.wanted, self.since = next(play), now
+
+    def _ended(self, how):
+        name, _, began = self.now
+        self.now = None
+        self.outcome["scenes"][name] = {"outcome": how, "seconds": time.monotonic() - began}
+        if how != "passed":
+            self.stage.shot(f"failed-{name}")
+        self._write()
+
+    def _write(self):
+        beside = FOLDER / "outcome.tmp"
+        beside.write_text(json.dumps(self.outcome, indent=1))
+        beside.replace(FOLDER / "outcome.json")
+
+    def _leave(self):
+        self.outcome["is_whole"] = True
+        self._write()
+        os._exit(0)
+
+
+class Actor(Extension):
+    """Begins when the window is there."""
+
+    def setup(self):
+        notifier = Krita.instance().notifier()
+        notifier.setActive(True)
+        notifier.windowCreated.connect(self._begin)
+
+    def _begin(self):
+        QTimer.singleShot(3000, self._play)
+
+    def _play(self):
+        self.play = Play()
+
+    def createActions(self, window):  # noqa: N802
+        pass
+
+
+if os.environ.get("SCUMBLE_TEST"):
+    Krita.instance().addExtension(Actor(Krita.instance()))

@@ -1,0 +1,68 @@
+"""The real Krita with its windows, on a screen that nobody sees.
+
+    with roots.inside("trixie") as root:
+        played = screen.play(root, plugin, pictures, environment, limit_s)
+
+`plugin` is a module of this folder that becomes a plug-in of its own, plays, and ends Krita by `os._exit`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import krita
+
+HERE = Path(__file__).parent
+NUMBER = ":77"
+SIZE = "1600x1000x24"
+_START = """
+Xvfb {number} -screen 0 {size} -nolisten tcp >/dev/null 2>&1 &
+export DISPLAY={number}
+for _ in $(seq 100); do xdpyinfo >/dev/null 2>&1 && break; sleep 0.1; done
+openbox >/dev/null 2>&1 &
+exec dbus-run-session -- krita --nosplash {pictures}
+"""
+_CONFIG = {
+    "kritarc": "FetchNews=false\n[python]\nenable_scumble=true\nenable_scumble_test=true\n{more}",
+    "kritadisplayrc": "[General]\nOpenGLRenderer=none\n",
+}
+_DESKTOP = """[Desktop Entry]
+Type=Service
+ServiceTypes=Krita/PythonPlugin
+X-KDE-Library=scumble_test
+X-Python-2-Compatible=false
+Name=Test of Scumble
+Comment=Uses Scumble's docker as a user would.
+"""
+
+
+def play(root, module, pictures, environment, limit_s, more=""):
+    """Start Krita with these pictures and the module as a plug-in; how it ended. `more` is added to kritarc."""
+    folders = krita.user_folders(root)
+    plugins = installed(root.folder / "data" / "krita")
+    (plugins / "scumble_test").mkdir()
+    shutil.copy(HERE / f"{module}.py", plugins / "scumble_test" / "__init__.py")
+    (plugins / "scumble_test.desktop").write_text(_DESKTOP)
+    for name, text in _CONFIG.items():
+        (root.folder / "config" / name).write_text(text.format(more=more))
+    start = root.folder / "start.sh"
+    names = " ".join(root.seen(path) for path in pictures)
+    start.write_text(_START.format(number=NUMBER, size=SIZE, pictures=names))
+    command = ["bash", root.seen(start)]
+    return root.run(command, environment={**folders, **environment}, timeout_s=limit_s)
+
+
+def installed(folder):
+    """The plug-in put into a folder of Krita's as users have it put there; where its plug-ins are."""
+    command = [sys.executable, "-m", "scumble", "install", "krita", "--folder", folder, "--no-enable"]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "SCUMBLE_HOME": str(folder / "home")})
+    return folder / "pykrita"
+
+
+def picture(root, path):
+    """What is on the screen, as a PNG."""
+    return root.run(
+        ["import", "-display", NUMBER, "-window", "root", root.seen(path)], timeout_s=30
+    )

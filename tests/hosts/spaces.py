@@ -1,0 +1,25 @@
+"""Krita's colour spaces, for those who test and for what runs inside Krita."""
+
+SPACES = (
+    ("RGBA", "U8"),
+    ("RGBA", "U16"),
+    ("RGBA", "F16"),
+    ("RGBA", "F32"),
+    ("GRAYA", "U8"),
+    ("GRAYA", "U16"),
+    ("GRAYA", "F16"),
+    ("GRAYA", "F32"),
+    ("CMYKA", "U8"),
+    ("CMYKA", "U16"),
+    ("CMYKA", "F32"),
+    ("LABA", "U8"),
+    ("LABA", "U16"),
+    ("LABA", "F32"),
+    ("XYZA", "U8"),
+    ("XYZA", "U16"),
+    ("XYZA", "F16"),
+    ("XYZA", "F32"),
+    ("YCbCrA", "U8"),
+    ("YCbCrA", "U16"),
+    ("YCbCrA", "F32"),
+)

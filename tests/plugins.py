@@ -1,0 +1,32 @@
+"""The plug-ins as packages of this process: `krita_scumble` is what Krita imports as `scumble`.
+
+In the repository the shared `link` stands beside the hosts' folders; installing copies it into each.
+"""
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+PLUGINS = Path(__file__).parents[1] / "plugins"
+
+
+def _package(name, folder):
+    if name not in sys.modules:
+        places = [str(folder), str(PLUGINS)]
+        spec = spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=places)
+        module = sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+def krita():
+    """The Krita plug-in, `krita_scumble`; its `__init__` does nothing where there is no Krita."""
+    return _package("krita_scumble", PLUGINS / "krita" / "scumble")
+
+
+def link():
+    """The shared part, `krita_scumble.link`."""
+    krita()
+    from importlib import import_module
+
+    return import_module("krita_scumble.link")
