@@ -33,6 +33,14 @@ PATIENCE_S = 120.0
 """How long anything may take on a busy machine."""
 
 
+def _is_dead(process):
+    """Whether it has come to its end; the system's first process takes seconds to clear away what it inherits."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came back; the headers' names are in lower case, in the order in which they came."""
@@ -129,7 +137,10 @@ class Daemon:
         for worker in workers:
             with contextlib.suppress(psutil.Error):
                 worker.kill()
-        psutil.wait_procs(workers, timeout=PATIENCE_S)
+        deadline = time.monotonic() + PATIENCE_S
+        while not all(map(_is_dead, workers)):
+            assert time.monotonic() < deadline, "a worker outlives SIGKILL"
+            time.sleep(0.01)
 
     def restart(self):
         """Start it again, after whatever end it came to."""

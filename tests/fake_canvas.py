@@ -1,10 +1,10 @@
 """A host without a screen: documents of one group, whose layers are arrays, for tests of the studio.
 
-    canvas = FakeCanvas()                          # one document, 40 × 30 px, with the layer "paint"
-    canvas.select(5, 5, 20, 10)
-    canvas.document.layers[-1]                     # the newest layer
-    canvas.close("document-1")                     # it goes away
-    canvas.refuse = LinkError("host-refused", …)   # what takes long is refused
+canvas = FakeCanvas()                          # one document, 40 × 30 px, with the layer "paint"
+canvas.select(5, 5, 20, 10)
+canvas.document.layers[-1]                     # the newest layer
+canvas.close("document-1")                     # it goes away
+canvas.refuse = LinkError("host-refused", …)   # what takes long is refused
 """
 
 from dataclasses import dataclass, field
@@ -126,7 +126,9 @@ class FakeCanvas(Canvas):
         self.documents[document].find(layer).shown = shown
 
     def recipe(self):
-        return self.document.notes.get(f"recipe {self.document.layers[self.document.active].id}") if self.active else None
+        return (
+            self.document.notes.get(f"recipe {self.document.layers[self.document.active].id}") if self.active else None
+        )
 
     # ------------------------------------------------------------------------------------------------------ pixels
 

@@ -31,7 +31,8 @@ import screen  # noqa: E402
 SHOTS = Path(__file__).parents[1] / "build" / "krita"
 """Where the pictures that are taken on the way can be looked at."""
 LIMIT_S = 900
-SIZES = {"a-small": (400, 300), "b-middle": (480, 320), "c-large": (4096, 2900)}
+SIZES = {"b-middle": (480, 320), "c-large": (4096, 2900), "a-small": (400, 300)}
+"""The last one is the active one; bringing another tab to the front is not all that a click on it does."""
 SCENES = [
     line.partition("(")[0].removeprefix("def ")
     for before, line in zip(
@@ -108,29 +109,28 @@ def theatre(request):
         pytest.skip(str(error))
 
 
-def play(root, suite):
-    """Have Krita play all scenes."""
+def play(root, suite, pictures=(), scenes="", draws=False):
+    """Have Krita play all scenes, or those named; with `draws` the daemon draws its own styles, as users have them."""
     folder = root.folder / "play"
     for part in ("asks", "shots"):
         (folder / part).mkdir(parents=True)
-    for name, size in SIZES.items():
-        picture(folder / f"{name}.png", *size)
+    if not pictures:
+        pictures = [folder / f"{name}.png" for name in SIZES]
+        for path, size in zip(pictures, SIZES.values(), strict=True):
+            picture(path, *size)
     daemon = Daemon(root.folder / "daemon")
     command = [sys.executable, "-m", "scumble", "serve", "--background"]
     private_folder(daemon.home)
     write_private(daemon.home / "start.json", json.dumps({"command": command, "version": "0"}).encode())
-    if not os.environ.get("SCUMBLE_DRAWS"):
+    if not draws:
         drawn(daemon.home)
     stagehand = Stagehand(folder / "asks", daemon, root)
     stagehand.start()
     environment = {"SCUMBLE_HOME": root.seen(daemon.home), "SCUMBLE_TEST": root.seen(folder)}
-    if scenes := os.environ.get("SCUMBLE_SCENES"):
-        environment["SCUMBLE_SCENES"] = scenes
+    environment["SCUMBLE_SCENES"] = scenes or os.environ.get("SCUMBLE_SCENES", "")
     try:
         with starter(root, folder):
-            ended = screen.play(
-                root, "in_krita_gui", [folder / f"{name}.png" for name in SIZES], environment, LIMIT_S
-            )
+            ended = screen.play(root, "in_krita_gui", pictures, environment, LIMIT_S)
     finally:
         stagehand.is_over.set()
         stagehand.join()

@@ -885,7 +885,10 @@ def test_presets_are_used_saved_renamed_and_deleted(panel, studio):
     assert studio.asked == [("use_preset", "gatys-2016"), ("save_preset", "Evening sky")]
 
     menu = find(panel, "preset-menu")
-    assert not menu_entry(menu, "preset-rename").isEnabled()
+    for name_of_none in ("", "draft"):
+        studio.set(Topic.SETTINGS, settings=Settings(preset=name_of_none))
+        assert not menu_entry(menu, "preset-rename").isEnabled()
+        assert not menu_entry(menu, "preset-delete").isEnabled()
     studio.set(Topic.SETTINGS, settings=Settings(preset="My own"))
     assert combo.currentText() == "My own"
     studio.asked.clear()
@@ -1080,6 +1083,7 @@ def test_what_is_wrong_stays_readable_in_dark_and_light_themes():
         palette = QtGui.QPalette()
         palette.setColor(QtGui.QPalette.ColorRole.Window, QtGui.QColor(window))
         palette.setColor(QtGui.QPalette.ColorRole.WindowText, QtGui.QColor(text))
+        assert len({signal_color(palette, name).name() for name in ("red", "amber", "green")}) == 3
         for name in ("red", "amber", "green"):
             assert contrast(signal_color(palette, name), QtGui.QColor(window)) >= 3, (window, name)
     assert contrast(QtGui.QColor("#000000"), QtGui.QColor("#ffffff")) == pytest.approx(21)

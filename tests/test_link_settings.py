@@ -79,6 +79,15 @@ def test_nothing_that_was_kept_breaks_anything(data):
     assert isinstance(Settings.from_recipe(data if isinstance(data, dict) else {}), Settings)
 
 
+@given(st.sampled_from(sorted(set(Recipe.model_fields) | {"notes"})), junk | st.sampled_from([10**400, [10**400]]))
+def test_no_recipe_that_was_stored_breaks_anything(name, value):
+    """Such a recipe comes with a document, which may be anybody's."""
+    for told in ({name: value}, {"styles": [{name: value, "picture": "a.png"}]}, {"styles": [value], "notes": value}):
+        read = Settings.from_recipe(told)
+        assert read == Settings.from_json(read.as_json)
+    assert isinstance(Settings.from_dict({"more": {name: value}}), Settings)
+
+
 @pytest.mark.parametrize("name", [each.name for each in fields(Settings)])
 @given(value=junk)
 def test_a_bad_value_is_left_out_and_the_others_stay(name, value):

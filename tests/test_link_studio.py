@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
 from fake_canvas import FakeCanvas, FakeLayer, painted
 from fake_link import PIXEL, FakeDaemonApi, FakeLoop, done, failed, queued, refused, running
-
 from krita_scumble.link.daemon import Job, Preset
 from krita_scumble.link.desk import Stage
 from krita_scumble.link.errors import LinkError
@@ -16,6 +16,7 @@ from krita_scumble.link.runs import box_of, order_of, target_of
 from krita_scumble.link.settings import Settings, StyleRow
 from krita_scumble.link.studio import Studio
 from krita_scumble.link.topics import Topic
+from PIL import Image
 
 
 class House:
@@ -58,7 +59,7 @@ def house(tmp_path, monkeypatch):
     house.studio.close()
 
 
-# -------------------------------------------------------------------------------------------------- from button to layer
+# -------------------------------------------------------------------------------------------------- from button to laye
 
 
 def test_a_run_becomes_a_layer_above_its_source(house):
@@ -172,7 +173,7 @@ def test_a_selection_that_became_empty_is_said(house):
     assert error.value.code == "nothing-selected"
 
 
-# ---------------------------------------------------------------------------------------------------------- what is wrong
+# --------------------------------------------------------------------------------------------------------- what is wron
 
 
 def test_why_not(house):
@@ -207,6 +208,15 @@ def test_a_job_that_fails_is_said(house):
     assert len(house.canvas.document.layers) == 1 and not house.studio.results
 
 
+def test_the_daemons_words_name_styles_as_the_user_does(house, tmp_path):
+    picture = tmp_path / "Sunny day.png"
+    picture.write_bytes(PIXEL)
+    house.studio.add_style_file(str(picture))
+    house.daemon.once("submit", refused("bad-picture", "style-2 cannot be read; not 'library:night', not style-21."))
+    house.paint()
+    assert house.studio.error.detail == "Sunny day cannot be read; not Swirling night, not style-21."
+
+
 def test_warnings_of_a_job_are_said(house):
     house.daemon.story = [done(warnings=("It was slow.",))]
     house.paint()
@@ -224,7 +234,7 @@ def test_a_mistake_of_ours_is_an_error_in_the_panel(house, capsys):
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
-# ------------------------------------------------------------------------------------------------- documents that go away
+# ------------------------------------------------------------------------------------------------ documents that go awa
 
 
 def test_a_document_closed_during_the_run_keeps_its_result(house):
@@ -253,7 +263,7 @@ def test_a_layer_that_is_gone_is_said(house):
     assert house.canvas.document.layers[-1].name == "Swirling night 60" and "on top" in house.studio.notice
 
 
-# ---------------------------------------------------------------------------------------------------------- stop, queue
+# ----------------------------------------------------------------------------------------------------------- stop, queu
 
 
 def test_stop_adds_nothing_and_stop_and_keep_does(house):
@@ -282,7 +292,7 @@ def test_runs_queue_up_and_can_be_taken_back(house):
     assert first not in house.studio.tickets
 
 
-# -------------------------------------------------------------------------------------------------------------- results
+# --------------------------------------------------------------------------------------------------------------- result
 
 
 def test_results_can_be_used(house, tmp_path):
@@ -340,7 +350,7 @@ def test_the_settings_survive_in_the_layer(house):
     assert house.studio.settings == made_with
 
 
-# ------------------------------------------------------------------------------------------------------------- settings
+# -------------------------------------------------------------------------------------------------------------- setting
 
 
 def test_settings_are_remembered(house):
@@ -439,7 +449,7 @@ def test_presets(house):
     assert not any(each.is_own for each in house.studio.presets)
 
 
-# ------------------------------------------------------------------------------------------------------------ the sheet
+# ------------------------------------------------------------------------------------------------------------- the shee
 
 
 def test_a_sheet_of_variations(house):
@@ -464,8 +474,15 @@ def test_a_sheet_is_painted_small(house):
     house.studio.look()
     house.studio.open_sheet("strength")
     house.until(lambda: house.daemon.arguments("submit"))
-    content = house.order[1]["content"]
-    assert max(content.width, content.height) <= 256
+    recipe, parts = house.order
+    mask = np.frombuffer(parts["mask"].data, np.uint8).reshape(parts["mask"].height, -1)
+    rows, columns = np.nonzero(mask)
+    painted = (np.ptp(columns) + 1, np.ptp(rows) + 1)
+    assert 200 < painted[0] <= 258 and recipe["size"] == 256
+    assert (parts["content"].width, parts["content"].height) == mask.shape[::-1]
+    house.until(lambda: house.studio.sheet.cells[0][0].picture)
+    shown = Image.open(BytesIO(house.studio.sheet.cells[0][0].picture))
+    assert shown.size == pytest.approx(painted, abs=2), "only what is painted is shown"
     house.studio.close_sheet()
 
 
@@ -492,7 +509,7 @@ def test_weights_need_two_styles(house):
     assert house.studio.sheet is None and house.studio.error.code == "no-style"
 
 
-# ----------------------------------------------------------------------------------------------------------- the daemon
+# ------------------------------------------------------------------------------------------------------------ the daemo
 
 
 def test_the_daemon_is_started_and_its_state_is_told(tmp_path, monkeypatch):
@@ -538,7 +555,7 @@ def test_a_daemon_that_goes_away_is_seen(house):
     assert house.studio.status.dot == "ready"
 
 
-def test_diagnostics_have_no_token(house):
+def test_diagnostics_tell_no_secret(house):
     text = house.studio.diagnostics()
     assert "Fake 1.0" in text and "token" not in text.replace("token: ", "").lower()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 from .pixels import Plane, Rect
 
@@ -31,7 +31,7 @@ class Subject:
     """The document's own rectangle."""
     bounds: Rect
     """Where the layer has pixels; may be empty, may exceed the canvas."""
-    selection: Optional[Rect] = None
+    selection: Rect | None = None
     """The bounds of what is selected; None where nothing is."""
     document_name: str = ""
     note: str = ""
@@ -46,7 +46,7 @@ class Taken:
     box: Rect
     content: Plane
     """RGBA, sRGB-encoded, straight alpha; depth 1 for 8-bit documents, else 2."""
-    mask: Optional[Plane] = None
+    mask: Plane | None = None
     """The selection, one channel of 8 bits; None: everything."""
     regions: Mapping[str, Plane] = field(default_factory=dict)
     """Region id → mask, one channel of 8 bits."""
@@ -82,7 +82,7 @@ class Layer:
     box: Rect
     pixels: Plane
     """RGBA, sRGB-encoded, straight alpha, of the box's size."""
-    mask: Optional[Plane] = None
+    mask: Plane | None = None
     """An editable mask for it, of the box's size; None: its alpha says all."""
     recipe: str = ""
     """JSON to be stored with the layer, so that it survives saving and opening again."""
@@ -123,7 +123,7 @@ class Canvas(ABC):
         """Whether it is still open."""
 
     @abstractmethod
-    def is_shown(self, document: str, layer: str) -> Optional[bool]:
+    def is_shown(self, document: str, layer: str) -> bool | None:
         """Whether a layer is visible; None where it is gone."""
 
     @abstractmethod
@@ -131,7 +131,7 @@ class Canvas(ABC):
         """Show or hide a layer. `LinkError` document-closed, layer-gone."""
 
     @abstractmethod
-    def recipe(self) -> Optional[str]:
+    def recipe(self) -> str | None:
         """The recipe stored with the active layer; None where there is none."""
 
     # ------------------------------------------------------------------------------------------------ pixels
@@ -156,11 +156,11 @@ class Canvas(ABC):
         nothing-there."""
 
     @abstractmethod
-    def clipboard(self) -> Optional[bytes]:
+    def clipboard(self) -> bytes | None:
         """The picture in the clipboard as a PNG; None where there is none."""
 
     @abstractmethod
-    def as_png(self, path: str) -> Optional[bytes]:
+    def as_png(self, path: str) -> bytes | None:
         """A picture file that only the host can read, as a PNG; None where it cannot either. Not on the host's thread
         alone: it may be called on any."""
 

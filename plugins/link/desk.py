@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import LinkError
@@ -220,7 +221,7 @@ class Desk:
         for run in self._runs.values():
             job = run.end()
             if job is not None and not job.is_final:
-                farewells.append(_thread(lambda id=job.id: self._driver.forget(id), "farewell"))
+                farewells.append(_thread(partial(self._driver.forget, job.id), "farewell"))
         deadline = time.monotonic() + _FAREWELL_S
         for thread in farewells:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -268,7 +269,7 @@ class Desk:
             if asked is None:
                 return
             outcome = self._outcome(asked)
-            self._tell(asked, outcome, lambda asked=asked: about.latest is asked)
+            self._tell(asked, outcome, partial(about.is_latest, asked))
 
     def _outcome(self, asked: _Question) -> Callable[[], None]:
         """What is to be done on the host's thread."""
@@ -336,6 +337,7 @@ class _Run:
     def made(self) -> Job:
         """Make the job; the pixels are let go of with the order."""
         submit, self._submit = self._submit, None
+        assert submit is not None, "a job is made once, after `begin`"
         job = submit(self)
         with self._lock:
             self.job = job
@@ -404,6 +406,7 @@ class _Driver:
 
     def tell(self, run: _Run) -> None:
         """Tell the daemon at once that the job is to stop; where it does not hear it, the run's own thread does."""
+        assert run.job is not None, "what has no job is not stopped there"
         with suppress(LinkError):
             if run.is_unwanted:
                 self._daemon.forget(run.job.id)
@@ -473,10 +476,10 @@ class _Driver:
         self._show(run, job)
         while not job.is_final:
             if run.is_to_keep:  # said again: a daemon that has been started again does not know it
-                self.persistently(run, lambda: self._daemon.stop(run.job.id, keep=True))
+                self.persistently(run, partial(self._daemon.stop, job.id, keep=True))
             asked, before = time.monotonic(), job
             wait_s = previews.due_s(job, _LONG_POLL_S)
-            job = self.persistently(run, lambda before=before, wait_s=wait_s: self._news(run, before, wait_s))
+            job = self.persistently(run, partial(self._news, run, before, wait_s))
             self._show(run, job)
             if not job.is_final:
                 previews.fetch(job)
@@ -570,6 +573,10 @@ class _Topic:
             self.latest = self._waiting = asked
             is_needed, self._is_busy = not self._is_busy, True
             return is_needed
+
+    def is_latest(self, asked: _Question) -> bool:
+        """Whether nothing was asked after it."""
+        return self.latest is asked
 
     def take(self) -> _Question | None:
         """What to ask next; None: the thread may end."""

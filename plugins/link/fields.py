@@ -103,9 +103,16 @@ class Field:
 
 
 def _choice(field: Field, value: Any) -> str:
-    if not any(value == each for each, _ in field.choices):
-        raise field.wrong(value)
-    return value
+    for known, _ in field.choices:
+        if value == known:
+            return known
+    raise field.wrong(value)
+
+
+def _is_within(field: Field, number: float) -> bool:
+    low, high = field.low, field.high
+    assert low is not None and high is not None, "every number of the table has limits"
+    return low <= number <= high
 
 
 def _number(field: Field, value: Any) -> float:
@@ -114,7 +121,7 @@ def _number(field: Field, value: Any) -> float:
         number = math.nan if isinstance(value, bool) else float(str(value).replace(",", "."))
     except ValueError:
         number = math.nan
-    if not field.low <= number <= field.high:
+    if not _is_within(field, number):
         raise field.wrong(value)
     return number
 
@@ -124,7 +131,7 @@ def _integer(field: Field, value: Any) -> int:
         number = None if isinstance(value, bool) else int(str(value))  # a seed has more digits than a float holds
     except ValueError:
         number = None
-    if number is None or not field.low <= number <= field.high:
+    if number is None or not _is_within(field, number):
         raise field.wrong(value)
     return number
 

@@ -32,7 +32,8 @@ class Result:
     @property
     def output(self) -> str:
         """What the daemon made: "picture", "layer" or "unmasked"; with the last one goes a mask."""
-        return self.recipe.get("output", "picture")
+        output: str = self.recipe.get("output", "picture")
+        return output
 
 
 class Results:

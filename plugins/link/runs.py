@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from pathlib import Path
+from typing import Any
 
 from .canvas import Canvas, Layer, Loop, Placed, Subject, Taken
 from .desk import Desk, Order, Stage, Ticket
@@ -73,7 +75,7 @@ class Runs:
     def __init__(self, canvas: Canvas, loop: Loop, desk: Desk, listeners: Listeners) -> None:
         self.tickets: list[Ticket] = []
         self.results = Results()
-        self.error: Optional[LinkError] = None
+        self.error: LinkError | None = None
         self.notice = ""
         self._canvas, self._loop, self._desk, self._listeners = canvas, loop, desk, listeners
         self._inserting: set[int] = set()
@@ -81,7 +83,7 @@ class Runs:
 
     # ------------------------------------------------------------------------------------------------------- runs
 
-    def run(self, settings: Settings, subject: Subject) -> Optional[Ticket]:
+    def run(self, settings: Settings, subject: Subject) -> Ticket | None:
         """Begin a run, or queue it; None where it cannot be, which is then said in the panel."""
         target = target_of(settings, subject)
         if target.is_empty:
@@ -104,7 +106,7 @@ class Runs:
         return ticket
 
     def _send(self, ticket: Ticket, taken: Taken) -> None:
-        settings: Settings = ticket.subject.settings
+        settings = _errand_of(ticket).settings
         self._desk.send(ticket, lambda: order_of(taken, settings, self.picture_of))
 
     def picture_of(self, row: StyleRow) -> bytes:
@@ -127,7 +129,7 @@ class Runs:
             if ticket in self.tickets:
                 self.tickets.remove(ticket)
             if ticket.stage is Stage.FAILED and ticket.error is not None:
-                self.fail(ticket.error)
+                self.fail(_with_names(ticket.error, _errand_of(ticket).settings))
             self._listeners.tell(Topic.STATUS)
         self._listeners.tell(Topic.RUNS)
 
@@ -150,7 +152,7 @@ class Runs:
     # -------------------------------------------------------------------------------------------------- a new layer
 
     def _insert(self, ticket: Ticket) -> None:
-        errand: Errand = ticket.subject
+        errand = _errand_of(ticket)
         if ticket.result is None or ticket.job is None:
             self._desk.fail(ticket, LinkError("internal", tr("There is no result.")))
             return
@@ -165,7 +167,7 @@ class Runs:
             document=errand.subject.document,
             seconds=job.seconds,
             features=job.features or "",
-            warnings=tuple(job.warnings),
+            warnings=tuple(_named(warning, errand.settings) for warning in job.warnings),
         )
         layer = _layer_of(result, errand.subject.layer, picture, ticket.mask)
 
@@ -215,11 +217,11 @@ class Runs:
         own = self._canvas.has_document(result.document)
         document, above = (result.document, result.layer) if own else (subject.document, subject.layer)
 
-        def fetch(daemon: Any) -> tuple[Plane, Optional[Plane]]:
+        def fetch(daemon: Any) -> tuple[Plane, Plane | None]:
             mask = daemon.mask(result.job_id) if result.output == "unmasked" else None
             return daemon.result(result.job_id), mask
 
-        def insert(found: tuple[Plane, Optional[Plane]]) -> None:
+        def insert(found: tuple[Plane, Plane | None]) -> None:
             layer = replace(_layer_of(result, above, *found), document=document)
             drive(self._loop, self._canvas.insert(layer), placed, self.fail)
 
@@ -242,13 +244,17 @@ class Runs:
         def write(daemon: Any) -> None:
             data = daemon.result_png(result.job_id)
             try:
-                with open(path, "wb") as file:
-                    file.write(data)
+                Path(path).write_bytes(data)
             except OSError as error:
                 detail = tr("{path} cannot be written: {reason}.", path=path, reason=error.strerror or error)
                 raise LinkError("cannot-save", detail) from error
 
         self._desk.ask(write, lambda _: self.tell(tr("Saved as {path}.", path=path)), self.fail)
+
+
+def _errand_of(ticket: Ticket) -> Errand:
+    assert isinstance(ticket.subject, Errand), "only runs open tickets"
+    return ticket.subject
 
 
 def nothing_there(subject: Subject) -> LinkError:
@@ -258,9 +264,20 @@ def nothing_there(subject: Subject) -> LinkError:
     return LinkError("nothing-there", tr("The layer {name} has nothing inside the selection.", name=subject.name))
 
 
-def _layer_of(result: Result, above: str, picture: Plane, mask: Optional[Plane]) -> Layer:
+def _layer_of(result: Result, above: str, picture: Plane, mask: Plane | None) -> Layer:
     recipe = result.settings.stored(result.recipe)
     return Layer(result.document, above, result.title, result.box, picture, mask, recipe)
+
+
+def _named(sentence: str, settings: Settings) -> str:
+    """What the daemon says, which knows styles by the names of their parts, with the names that the user knows."""
+    for part, row in zip(settings.part_names(), settings.styles):
+        sentence = re.sub(rf"'?\b{re.escape(part)}\b'?", row.name.replace("\\", r"\\"), sentence)
+    return sentence
+
+
+def _with_names(error: LinkError, settings: Settings) -> LinkError:
+    return LinkError(error.code, _named(error.detail, settings), error.hint, title=error.title)
 
 
 def _said(warnings: tuple[str, ...]) -> list[str]:

@@ -163,14 +163,15 @@ class Settings:
         It is what choosing a preset does; `preset` is its name, else what the recipe says.
         """
         fresh, custom = Settings(), any(recipe.get(name) is not None for name in _QUALITY_FIELDS)
-        quality = recipe.get("quality", fresh.quality)
+        quality = _word(recipe.get("quality"), fresh.quality)
+        colors = _word(recipe.get("keep_colors"), fresh.keep_colors)
         more = {name: value for name, value in recipe.items() if name in BY_NAME}
         if custom and quality != fresh.quality:
             more["quality"] = quality  # which says what the one of size and iterations that is not given would be
         known = {
             "strength": recipe.get("strength", fresh.strength),
             "stroke_scale": _percent(recipe.get("stroke_scale", 1.0)),
-            "keep_colors": {"histogram": "match"}.get(recipe.get("keep_colors"), recipe.get("keep_colors", "off")),
+            "keep_colors": "match" if colors == "histogram" else colors,
             "quality": "custom" if custom else quality,
             "size": recipe.get("size") or _WORKING_SIZE.get(quality, fresh.size),
             "iterations": _iterations_text(recipe.get("iterations")),
@@ -235,7 +236,7 @@ class Settings:
         What the daemon looks at: its context, and around a small part surroundings up to 256 px of the working size.
         """
         scale = min(1.0, self.working_size() / max(1, longest))
-        context = self.more.get("context_px", _CONTEXT_PX)
+        context: float = self.more.get("context_px", _CONTEXT_PX)
         margin = max(context / scale, (_LEAST_SEEN_PX / scale - longest) / 2)
         return max(_LEAST_MARGIN_PX, math.ceil(margin))
 
@@ -308,6 +309,10 @@ def _with_home(source: Any) -> Any:
     return source
 
 
+def _word(value: Any, default: str) -> str:
+    return value if isinstance(value, str) else default
+
+
 def _text(longest: int) -> Any:
     return lambda value: value[:longest] if isinstance(value, str) else _BAD
 
@@ -320,7 +325,8 @@ def _whole(name: str) -> Any:
     low, high = CONTROLS[name].low, CONTROLS[name].high
 
     def read(value: Any) -> Any:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        # an integer of any size is fine, but not for isfinite
+        is_number = type(value) is int or (isinstance(value, float) and math.isfinite(value))
         return min(max(round(value), low), high) if is_number else _BAD
 
     return read
@@ -361,7 +367,7 @@ def _style_rows(value: Any) -> Any:
 def _more(value: Any) -> dict[str, Any]:
     found = {}
     for name, each in _mapping(value).items():
-        if name == "quality" and each in _WORKING_SIZE:
+        if name == "quality" and _word(each, "") in _WORKING_SIZE:
             found[name] = each
         elif name in BY_NAME:
             try:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any
 
 from .canvas import Canvas, Loop, Subject, Taken
+from .daemon import Daemon
 from .desk import Desk, Order
 from .errors import LinkError
-from .pixels import Plane, png
-from .runs import Runs, box_of, order_of
+from .pixels import Plane, Rect, cropped, png
+from .runs import Runs, box_of, order_of, target_of
 from .settings import Settings
 from .steps import drive
 from .text import tr
@@ -29,8 +31,8 @@ class Cell:
     settings: Settings
     label: str
     state: str = "waiting"
-    picture: Optional[bytes] = None
-    error: Optional[LinkError] = None
+    picture: bytes | None = None
+    error: LinkError | None = None
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,20 @@ class SheetView:
     cells: tuple[tuple[Cell, ...], ...]
 
 
+@dataclass(frozen=True)
+class _Small:
+    """What was taken, at the size of a variation: `part` of it is shown, `scale` is how much smaller it is."""
+
+    taken: Taken
+    part: Rect
+    scale: float
+
+
 class Sheets:
     """At most one sheet at a time; another one, or `close`, ends it."""
 
     def __init__(self, canvas: Canvas, loop: Loop, desk: Desk, listeners: Listeners, runs: Runs) -> None:
-        self.view: Optional[SheetView] = None
+        self.view: SheetView | None = None
         self._canvas, self._loop, self._desk, self._listeners, self._runs = canvas, loop, desk, listeners, runs
         self._turn = 0
         """Another one for each sheet, so that what belongs to an old one is known as such."""
@@ -66,11 +77,16 @@ class Sheets:
         turn = self._turn
         regions = list(dict.fromkeys(row.region for row in settings.styles if row.region))
         use_selection = settings.area == "selection" and subject.selection is not None
-        steps = self._canvas.take(subject, box_of(settings, subject), regions, use_selection)
+        target, box = target_of(settings, subject), box_of(settings, subject)
+        shown = target.moved(-box.x, -box.y)
+        scale = min(1.0, sheet.size / max(1, target.width, target.height))
+        steps = self._canvas.take(subject, box, regions, use_selection)
 
         def taken(pixels: Taken) -> None:
             self._desk.ask(
-                lambda _: self._small(pixels, sheet.size), lambda small: self._paint(turn, sheet, small, 0), self._refuse
+                lambda _: self._small(pixels, shown, scale),
+                lambda small: self._paint(turn, sheet, small, 0),
+                self._refuse,
             )
 
         drive(self._loop, steps, taken, self._refuse)
@@ -86,23 +102,29 @@ class Sheets:
         self.close()
         self._runs.fail(error)
 
-    def _small(self, taken: Taken, size: int) -> Taken:
-        """The pixels at the size of a variation. The longest side of what is painted is a little smaller still."""
+    def _small(self, taken: Taken, shown: Rect, scale: float) -> _Small:
+        """Everything at the size of a variation. `shown` is what is painted, within the box."""
+        longest = max(1, round(scale * max(taken.box.width, taken.box.height)))
 
         def shrunk(plane: Plane) -> Plane:
-            return self._canvas.shrunk(plane, size)
+            return self._canvas.shrunk(plane, longest)
 
         mask = taken.mask and shrunk(taken.mask)
         regions = {name: shrunk(plane) for name, plane in taken.regions.items()}
-        return replace(taken, content=shrunk(taken.content), mask=mask, regions=regions)
+        content = shrunk(taken.content)
+        scale = content.width / max(1, taken.box.width)  # a host may make it smaller still
+        corner, far = (math.floor(scale * shown.x), math.floor(scale * shown.y)), (shown.right, shown.bottom)
+        size = (math.ceil(scale * far[0]) - corner[0], math.ceil(scale * far[1]) - corner[1])
+        part = Rect(*corner, *size).intersected(content.rect)
+        return _Small(replace(taken, content=content, mask=mask, regions=regions), part, scale)
 
-    def _paint(self, turn: int, sheet: Sheet, small: Taken, number: int) -> None:
+    def _paint(self, turn: int, sheet: Sheet, small: _Small, number: int) -> None:
         """Paint one cell, then the next."""
         columns = len(sheet.columns)
         if turn != self._turn or number == columns * len(sheet.rows):
             return
         row, column = divmod(number, columns)
-        settings = sheet.small(row, column, small.content.width / max(1, small.box.width))
+        settings = sheet.small(row, column, small.scale)
         self._change(row, column, state="painting")
 
         def ended(**fields: Any) -> None:
@@ -110,10 +132,12 @@ class Sheets:
                 self._change(row, column, **fields)
                 self._paint(turn, sheet, small, number + 1)
 
+        def paint(daemon: Daemon) -> bytes:
+            order = order_of(small.taken, settings, self._runs.picture_of)
+            return png(cropped(_painted(daemon, order, lambda: turn == self._turn), small.part))
+
         self._desk.ask(
-            lambda daemon: _painted(
-                daemon, order_of(small, settings, self._runs.picture_of), lambda: turn == self._turn
-            ),
+            paint,
             lambda picture: ended(state="done", picture=picture),
             lambda error: ended(state="failed", error=error),
         )
@@ -127,8 +151,8 @@ class Sheets:
         self._listeners.tell(Topic.SHEET)
 
 
-def _painted(daemon: Any, order: Order, is_wanted: Callable[[], bool]) -> bytes:
-    """The picture of a small job as a PNG; nothing of it stays with the daemon."""
+def _painted(daemon: Daemon, order: Order, is_wanted: Callable[[], bool]) -> Plane:
+    """The picture of a small job; nothing of it stays with the daemon."""
     recipe = {name: value for name, value in order.recipe.items() if name != "output"}
     daemon.connect(start=True)
     job = daemon.submit(recipe, order.parts, str(uuid.uuid4()), _LEASE_S)
@@ -139,6 +163,6 @@ def _painted(daemon: Any, order: Order, is_wanted: Callable[[], bool]) -> bytes:
             raise job.problem
         if not job.has_result:
             raise LinkError("cancelled", tr("It was stopped."))
-        return png(daemon.result(job.id))
+        return daemon.result(job.id)
     finally:
         daemon.forget(job.id)

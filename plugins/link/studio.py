@@ -9,18 +9,19 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from . import diagnostics, styles
 from .canvas import Canvas, LayerName, Loop, Region, Subject
 from .daemon import Daemon, Estimate, Style
 from .desk import Desk, Ticket
 from .errors import LinkError
+from .fields import MAX_STYLES
 from .finder import Finder, home
 from .presets import Presets, thumbnail_of
 from .results import Result
 from .runs import SETTINGS, Runs, box_of, nothing_there, target_of
-from .settings import LIBRARY, MAX_STYLES, Settings, StyleRow
+from .settings import LIBRARY, Settings, StyleRow
 from .sheets import Cell, Sheets, SheetView
 from .steps import drive, internal
 from .text import tr
@@ -42,15 +43,15 @@ class PresetChoice:
     label: str
     description: str
     is_own: bool
-    thumbnail: Optional[bytes] = None
+    thumbnail: bytes | None = None
 
 
 class Studio:
     """One for each window of a host. `daemon` is another one in tests."""
 
-    def __init__(self, canvas: Canvas, loop: Loop, daemon: Optional[Daemon] = None) -> None:
+    def __init__(self, canvas: Canvas, loop: Loop, daemon: Daemon | None = None) -> None:
         self.settings = Settings()
-        self.subject: Optional[Subject] = None
+        self.subject: Subject | None = None
         self.regions: Sequence[Region] = ()
         self.has_layer_recipe = False
         self._canvas, self._loop = canvas, loop
@@ -62,8 +63,8 @@ class Studio:
         self._sheets = Sheets(canvas, loop, self._desk, self._listeners, self._runs)
         self._snapshots = styles.Snapshots(home() / "plugin-styles")
         self._presets = Presets(home() / "presets")
-        self._no_subject: Optional[LinkError] = None
-        self._estimate: Optional[Estimate] = None
+        self._no_subject: LinkError | None = None
+        self._estimate: Estimate | None = None
         self._estimated: Any = None
         self._call_off: dict[str, Callable[[], None]] = {}
         self._by_document: dict[str, Settings] = {}
@@ -101,7 +102,7 @@ class Studio:
         return self._watch.status(bool(self._runs.tickets))
 
     @property
-    def error(self) -> Optional[LinkError]:
+    def error(self) -> LinkError | None:
         """The error that stands in the panel."""
         return self._runs.error
 
@@ -116,7 +117,7 @@ class Studio:
         return self._watch.library
 
     @property
-    def sheet(self) -> Optional[SheetView]:
+    def sheet(self) -> SheetView | None:
         """The sheet of variations; None where none is open."""
         return self._sheets.view
 
@@ -145,7 +146,7 @@ class Studio:
         return area_line(target, is_selection, self._estimate)
 
     @property
-    def why_not(self) -> Optional[LinkError]:
+    def why_not(self) -> LinkError | None:
         """Why nothing can be painted now; None if it can."""
         if self.subject is None:
             return self._no_subject or LinkError("no-document", tr("No document is open."))
@@ -197,7 +198,7 @@ class Studio:
             self._estimate_soon()
         self._watch.look()
 
-    def _turn_to(self, before: Optional[Subject]) -> None:
+    def _turn_to(self, before: Subject | None) -> None:
         """Another document brings its last settings."""
         if self.subject is None or (before is not None and before.document == self.subject.document):
             return
@@ -394,7 +395,7 @@ class Studio:
 
     # ------------------------------------------------------------------------------------------------ results
 
-    def is_visible(self, result: Result) -> Optional[bool]:
+    def is_visible(self, result: Result) -> bool | None:
         """Whether a result's layer is shown; None where it is gone."""
         return self._canvas.is_shown(result.document, result.layer)
 

@@ -100,7 +100,9 @@ def _strength_labels(strengths: list[int]) -> tuple[str, ...]:
 
 
 def _limits(name: str) -> tuple[int, int]:
-    return CONTROLS[name].low, CONTROLS[name].high
+    low, high = CONTROLS[name].low, CONTROLS[name].high
+    assert low is not None and high is not None, "it is a number"
+    return low, high
 
 
 def _around(value: int, stepped: Callable[[int, int], int], low: int, high: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 from .daemon import Daemon, Health, Preset, Style
 from .desk import Desk
@@ -30,14 +30,14 @@ class Watch:
     """Asks the daemon how it stands, never on the host's thread; `on_error` hears why it cannot be started."""
 
     def __init__(self, desk: Desk, listeners: Listeners, on_error: Callable[[LinkError], None]) -> None:
-        self.health: Optional[Health] = None
-        self.problem: Optional[LinkError] = None
+        self.health: Health | None = None
+        self.problem: LinkError | None = None
         self.library: tuple[Style, ...] = ()
         self.presets: tuple[Preset, ...] = ()
         self._desk, self._listeners, self._on_error = desk, listeners, on_error
         self._is_starting = False
         self._looks = 0
-        self._instance: Optional[str] = None
+        self._instance: str | None = None
         self._thumbnails: dict[str, bytes] = {}
 
     # ------------------------------------------------------------------------------------------------ how it stands

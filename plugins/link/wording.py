@@ -90,7 +90,7 @@ def status_line(health: Health) -> str:
     words = [_device_words(device) for device in health.devices[:1]]
     if len(health.devices) > 1:
         words.append(tr_n("and {count} more device", "and {count} more devices", len(health.devices) - 1))
-    if health.features:
+    if health.features and health.features != "auto":  # which says nothing until a worker has started
         words.append(tr(_FEATURES.get(health.features, health.features)))
     return " · ".join(words) or tr("Ready")
 

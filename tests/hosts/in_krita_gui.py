@@ -12,14 +12,14 @@ import traceback
 from pathlib import Path
 
 from krita import Extension, Krita, Selection
-from PyQt5.QtCore import QByteArray, QTimer
-from PyQt5.QtWidgets import QApplication, QProgressBar, QWidget
+from PyQt5.QtCore import QByteArray, Qt, QTimer
+from PyQt5.QtWidgets import QApplication, QMdiArea, QProgressBar, QWidget
 
 FOLDER = Path(os.environ["SCUMBLE_TEST"])
 PATIENCE_S = 90
 QUICK = {"quality": "custom", "size": 64, "iterations": "2"}
 LONG = {"quality": "custom", "size": 192, "iterations": "4000"}
-SCENES = []
+SCENES, STORY = [], []
 
 
 def scene(function):
@@ -28,7 +28,13 @@ def scene(function):
     return function
 
 
-class Failure(Exception):
+def story(function):
+    """A scene that is only played when it is asked for by name, for the pictures in the README."""
+    STORY.append(function)
+    return function
+
+
+class Failure(Exception):  # noqa: N818 - it is no error of the program
     """What a scene expects is not so."""
 
 
@@ -112,7 +118,10 @@ class Stage:
     def use(self, index):
         """Make one of the opened documents the active one."""
         document = self.documents[index]
-        self.app.setActiveDocument(document)
+        tabs = self.window.qwindow().findChild(QMdiArea)
+        name = Path(document.fileName()).name
+        # Neither showView nor setActiveDocument brings another tab to the front (5.2.9).
+        tabs.setActiveSubWindow(next(each for each in tabs.subWindowList() if name in each.windowTitle()))
         document.setActiveNode(document.rootNode().childNodes()[0])
 
     @property
@@ -149,6 +158,7 @@ def opens(stage):
     stage.docker.setVisible(True)
     stage.docker.raise_()
     yield lambda: stage.docker.isVisible()
+    yield lambda: stage.document.width() == 400
     yield lambda: stage.studio.status.dot == "ready"
     yield lambda: stage.studio.subject is not None
     yield lambda: stage.studio.library and stage.studio.presets
@@ -359,7 +369,7 @@ def keeps_what_a_closed_document_cannot_take(stage):
     yield lambda: stage.document.width() == stage.documents[1].width()
     stage.select(20, 20, 100, 100)
     stage.set(**QUICK)
-    stage.set(iterations="400")
+    stage.set(iterations="150")
     results = len(stage.studio.results)
     stage.studio.look()
     stage.press("stylise")
@@ -440,6 +450,70 @@ def restarts_the_daemon(stage):
     stage.notes["diagnostics"] = text
 
 
+# --------------------------------------------------------------------------------------------------- for the README
+
+
+@story
+def tells_the_story(stage):
+    """Select the sky, press the button, watch it form."""
+    window = stage.window.qwindow()
+    window.resize(1500, 940)
+    window.move(20, 20)
+    for docker in stage.app.dockers():
+        docker.setVisible(docker.objectName() in ("KisLayerBox", "scumble", "ToolBox"))
+    layers = next(each for each in stage.app.dockers() if each.objectName() == "KisLayerBox")
+    window.resizeDocks([stage.docker, layers], [330, 330], Qt.Horizontal)
+    window.resizeDocks([layers, stage.docker], [150, 800], Qt.Vertical)
+    yield lambda: stage.studio.status.dot == "ready" and stage.studio.library
+    seen = []
+    for style in ("night", "bands"):
+        stage.studio.thumbnail(f"library:{style}", seen.append)
+    yield lambda: len(seen) == 2
+    yield from _menu(stage, window)
+    document = stage.document
+    mask = (FOLDER / "sky.gray").read_bytes()
+    selection = Selection()
+    selection.setPixelData(QByteArray(mask), 0, 0, document.width(), document.height())
+    document.setSelection(selection)
+    stage.action("view_zoom_fit_to_view") if stage.app.action("view_zoom_fit_to_view") else stage.action("zoom_to_fit")
+    stage.set(quality="normal")
+    stage.studio.look()
+    yield lambda: "about" in stage.studio.area_line
+    yield 1.0
+    yield stage.ask("screen-1")
+    stage.press("stylise")
+    for number, share in ((2, 0.1), (3, 0.5)):
+        yield (
+            lambda share=share: (
+                stage.studio.tickets and stage.studio.tickets[0].job and stage.studio.tickets[0].job.progress > share
+            )
+        )
+        yield 1.2
+        yield stage.ask(f"screen-{number}")
+    yield stage.idle
+    yield 2.5
+    document.setSelection(None)
+    yield 0.5
+    yield stage.ask("screen-4")
+
+
+def _menu(stage, window):
+    """Settings, Dockers."""
+    bar = window.menuBar()
+    settings = next(each.menu() for each in bar.actions() if each.text().replace("&", "") == "Settings")
+    settings.popup(bar.mapToGlobal(bar.actionGeometry(settings.menuAction()).bottomLeft()))
+    yield 0.5
+    dockers = next(each for each in settings.actions() if each.menu() and each.text().replace("&", "") == "Dockers")
+    dockers.menu().popup(settings.mapToGlobal(settings.actionGeometry(dockers).topRight()))
+    entry = next(each for each in dockers.menu().actions() if each.text().replace("&", "") == "Scumble")
+    dockers.menu().setActiveAction(entry)
+    yield 0.5
+    yield stage.ask("screen-menu")
+    dockers.menu().close()
+    settings.close()
+    yield 0.3
+
+
 # ------------------------------------------------------------------------------------------------------------ the play
 
 
@@ -450,7 +524,7 @@ class Play:
         self.stage = Stage()
         self.outcome = {"version": self.stage.app.version(), "scenes": {}, "notes": self.stage.notes}
         wanted = [name for name in os.environ.get("SCUMBLE_SCENES", "").split(",") if name]
-        self.rest = [each for each in SCENES if not wanted or each.__name__ in wanted]
+        self.rest = [each for each in (*SCENES, *STORY) if each.__name__ in wanted] if wanted else [*SCENES]
         self.now = None
         self.watch = QTimer()
         self.watch.timeout.connect(self._beat)
@@ -488,7 +562,7 @@ class Play:
             function = self.rest.pop(0)
             self.now = (function.__name__, function(self.stage), time.monotonic())
             self.wanted, self.since = None, time.monotonic()
-        name, play, _ = self.now
+        _, play, _ = self.now
         now = time.monotonic()
         if isinstance(self.wanted, (int, float)):
             if now - self.since < self.wanted:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import krita
+import runner
 
 HERE = Path(__file__).parent
 NUMBER = ":77"
@@ -40,7 +40,7 @@ Comment=Uses Scumble's docker as a user would.
 
 def play(root, module, pictures, environment, limit_s, more=""):
     """Start Krita with these pictures and the module as a plug-in; how it ended. `more` is added to kritarc."""
-    folders = krita.user_folders(root)
+    folders = runner.user_folders(root)
     plugins = installed(root.folder / "data" / "krita")
     (plugins / "scumble_test").mkdir()
     shutil.copy(HERE / f"{module}.py", plugins / "scumble_test" / "__init__.py")
@@ -63,6 +63,4 @@ def installed(folder):
 
 def picture(root, path):
     """What is on the screen, as a PNG."""
-    return root.run(
-        ["import", "-display", NUMBER, "-window", "root", root.seen(path)], timeout_s=30
-    )
+    return root.run(["import", "-display", NUMBER, "-window", "root", root.seen(path)], timeout_s=30)

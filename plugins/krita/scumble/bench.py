@@ -109,11 +109,20 @@ class Bench:
                 with zipfile.ZipFile(path, "w") as archive:
                     archive.writestr("mimetype", "application/x-krita")
                     archive.writestr("maindoc.xml", _MASK_DOCUMENT)
-                first = self._krita.openDocument(str(path))
+                first = self._opened(path)
             if first is None:
                 raise LinkError("host-refused", tr("Krita did not make a mask."))
             self._mask_pattern = _hidden(first)
         return self._mask_pattern
+
+    def _opened(self, path: Path) -> Any:
+        """A document whose file lacks pixels and profile, without the window in which Krita would say so."""
+        before = self._krita.batchmode()
+        self._krita.setBatchmode(True)
+        try:
+            return self._krita.openDocument(str(path))
+        finally:
+            self._krita.setBatchmode(before)
 
 
 def _hidden(document: Any) -> Any:

@@ -165,8 +165,12 @@ class KritaCanvas(Canvas):
             new.setInheritAlpha(below.inheritAlpha())
             if below.animated():
                 notices.append(tr("The layer is animated; the new one is the same in all frames."))
+        was_alone = sum(map(_is_layer, parent.childNodes())) <= 1
         if not parent.addChildNode(new, below):
             raise LinkError("host-refused", tr("Krita did not add the layer."))
+        if was_alone:
+            # A group shows its only layer's own pixels; with two it would show nothing outside the new one (5.2.9).
+            document.refreshProjection()
         if layer.recipe:
             name = _RECIPE.format(layer=_id(new))
             document.setAnnotation(name, "Scumble", QtCore.QByteArray(layer.recipe.encode()))

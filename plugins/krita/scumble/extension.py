@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
 from krita import DockWidgetFactory, DockWidgetFactoryBase, Extension, Krita
@@ -42,7 +42,7 @@ def _with_docker(what: Callable[[ScumbleDocker], None]) -> None:
         guarded(docker.studio, what)(docker)
 
 
-def _docker() -> Optional[ScumbleDocker]:
+def _docker() -> ScumbleDocker | None:
     """The active window's docker: Python's own object, for what Krita lists of its dockers has none of our methods.
 
     The window that `createActions` is given does not outlive that call (5.2.9).
@@ -58,9 +58,18 @@ def _stop(docker: ScumbleDocker, keep: bool) -> None:
         docker.studio.stop(ticket, keep)
 
 
+def interface_language(preferred: Sequence[str]) -> str:
+    """The language of Krita's interface, of those that Qt prefers: the first one, or "" where there is none.
+
+    Krita goes by the same list, and makes what Settings ▸ Switch Application Language says its only one. `QLocale.name`
+    would be another thing: the way of writing numbers, which Windows and macOS set apart from the language.
+    """
+    return next(iter(preferred), "")
+
+
 def register() -> None:
     """Tell Krita of it all; once, when the plug-in is loaded."""
-    text.use(QtCore.QLocale().name())
+    text.use(interface_language(QtCore.QLocale().uiLanguages()))
     krita = Krita.instance()
     krita.addExtension(ScumbleExtension(krita))
     krita.addDockWidgetFactory(DockWidgetFactory(NAME, DockWidgetFactoryBase.DockRight, ScumbleDocker))

@@ -14,10 +14,16 @@ from .look import IconButton, breakable, signal_color
 from .qt import Qt, QtCore, QtGui, QtWidgets, is_alive, open_path
 from .widget import call_on, guarded, listen, named, plain
 
-MANUAL = Path(__file__).parent / "manual.html"
+_FOLDER = Path(__file__).parent
 _DOT, _GAP = 10, 4
 _COLORS = {"starting": "amber", "ready": "green", "running": "running", "error": "red"}
 _POPUP_WIDTH = 300
+
+
+def manual() -> Path:
+    """The manual in the user's language; Krita's own list of plug-ins shows the English one."""
+    translated = _FOLDER / tr("manual.html")
+    return translated if translated.is_file() else _FOLDER / "manual.html"
 
 
 class StatusBar(QtWidgets.QWidget):
@@ -34,7 +40,7 @@ class StatusBar(QtWidgets.QWidget):
         row.addWidget(self.line, 1)
         row.addWidget(self.help)
         call_on(studio, self.line.clicked, lambda: self.popup.open_at(self.line))
-        call_on(studio, self.help.clicked, lambda: open_path(MANUAL))
+        call_on(studio, self.help.clicked, lambda: open_path(manual()))
         listen(self, studio, Topic.STATUS, self.refresh)
         self.refresh()
 
