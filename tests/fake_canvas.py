@@ -64,7 +64,6 @@ class FakeCanvas(Canvas):
         self.documents = {}
         self.active = ""
         self.memory, self.refuse, self.picture, self.readable = {}, None, None, {}
-        self.can_mask = True
         self.add("document-1", 40, 30)
 
     def add(self, id, width, height):

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,13 +101,25 @@ def starter(root, folder):
         program.unlink()
 
 
+@pytest.fixture(scope="module")
+def theatres(request):
+    """All that are wanted, played at the same time: Krita and its painter wait for each other most of the time."""
+    wanted = {item.callspec.params["theatre"] for item in request.session.items if item.fspath == request.node.fspath}
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        return {suite: pool.submit(_played, suite) for suite in sorted(wanted)}
+
+
 @pytest.fixture(scope="module", params=roots.VERSIONS)
-def theatre(request):
+def theatre(request, theatres):
     try:
-        with roots.inside(request.param) as root:
-            yield play(root, request.param)
+        return theatres[request.param].result()
     except roots.Unavailable as error:
         pytest.skip(str(error))
+
+
+def _played(suite):
+    with roots.inside(suite) as root:
+        return play(root, suite)
 
 
 def play(root, suite, pictures=(), scenes="", draws=False):
@@ -156,4 +169,4 @@ def test_the_screen_is_never_held_for_long(theatre):
     """A figure to look at, not a limit for this machine: the longest time in which nothing else could happen."""
     gaps = theatre.outcome["notes"].get("gaps")
     assert gaps is not None
-    print(f"Krita {theatre.outcome['version']}: longest gaps with 12 megapixels: {[round(gap, 2) for gap in gaps]} s")
+    print(f"Krita {theatre.outcome['version']}: longest gaps with 12 megapixels: {gaps}")

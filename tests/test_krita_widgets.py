@@ -37,6 +37,7 @@ from fake_studio import FakeStudio, LinkError, StyleRow, picture, result, runnin
 
 plugins.krita()
 from krita_scumble import files, status_bar, widget
+from krita_scumble.link import text as texts
 from krita_scumble.link.desk import Stage, Ticket
 from krita_scumble.link.fields import CONTROLS, FIELDS
 from krita_scumble.link.settings import Settings
@@ -787,6 +788,21 @@ def test_help_opens_the_manual_that_krita_knows_too(panel, monkeypatch):
     assert f"X-Krita-Manual={opened[0].name}" in desktop
 
 
+def test_help_opens_the_german_manual_where_german_is_shown(panel, monkeypatch):
+    opened = []
+    monkeypatch.setattr(status_bar, "open_path", opened.append)
+    texts.use("de_DE")
+    try:
+        click(find(panel, "help"))
+        assert [path.name for path in opened] == ["manual.de.html"]
+        assert opened[0].is_file()
+        monkeypatch.setitem(texts._SHOWN, "manual.html", "manual.nowhere.html")
+        click(find(panel, "help"))
+        assert opened[1].name == "manual.html"
+    finally:
+        texts.use("en")
+
+
 # ----------------------------------------------------------------------------------------------------------- results
 
 
@@ -1155,6 +1171,53 @@ def test_the_docker_shows_a_studio_of_its_own_and_ends_it(app, monkeypatch):
     app.aboutToQuit.emit()
     assert [what for what, *_ in studio.asked].count("close") == 1
     monkeypatch.delitem(sys.modules, "krita_scumble.docker", raising=False)
+
+
+def test_krita_shows_the_language_that_its_interface_has(monkeypatch):
+    krita = types.SimpleNamespace(
+        DockWidget=QtWidgets.QDockWidget,
+        DockWidgetFactory=lambda *given: given,
+        DockWidgetFactoryBase=types.SimpleNamespace(DockRight=2),
+        Extension=Host,
+        Krita=types.SimpleNamespace(instance=Host),
+    )
+    monkeypatch.setitem(sys.modules, "krita", krita)
+    names = [f"krita_scumble.{name}" for name in ("docker", "extension")]
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    extension = importlib.import_module("krita_scumble.extension")
+    assert extension.interface_language(["de-Latn-DE", "de", "en"]) == "de-Latn-DE"
+    assert extension.interface_language([]) == ""
+    before = QtCore.QLocale()
+    try:
+        # how Krita takes over what was chosen under Switch Application Language
+        for chosen, shown in (("de", "Anhalten"), ("en_US", "Stop"), ("de_AT", "Anhalten"), ("fr", "Stop")):
+            QtCore.QLocale.setDefault(QtCore.QLocale(chosen))
+            extension.register()
+            assert texts.tr("Stop") == shown
+        # numbers as in Germany, words as in England: what Windows and macOS let one choose
+        QtCore.QLocale.setDefault(QtCore.QLocale("de_DE"))
+        monkeypatch.setattr(QtCore.QLocale, "uiLanguages", lambda *_: ["en-GB", "de-DE"])
+        extension.register()
+        assert texts.tr("Stop") == "Stop"
+    finally:
+        QtCore.QLocale.setDefault(before)
+        texts.use("en")
+        for name in names:
+            sys.modules.pop(name, None)
+
+
+class Host:
+    """Krita, as far as a plug-in is told to it; also what an extension is made from."""
+
+    def __init__(self, parent=None):
+        self.parent = parent
+
+    def addExtension(self, extension):  # noqa: N802 - Krita's name
+        self.extension = extension
+
+    def addDockWidgetFactory(self, factory):  # noqa: N802 - Krita's name
+        self.factory = factory
 
 
 def test_guarded_keeps_what_a_slot_raises(studio):

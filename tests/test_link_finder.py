@@ -602,8 +602,9 @@ def test_one_of_another_version_can_be_stopped(home, finder):
     assert not finder.is_held()
 
 
-def test_one_that_does_not_hear_is_told(stub, finder):
+def test_one_that_does_not_hear_is_told(stub, finder, monkeypatch):
     stub("deaf")
+    monkeypatch.setattr(finding, "_ASK_S", 0.3)
     with pytest.raises(LinkError, match="has not ended within 1 s") as caught:
         finder.stop(timeout_s=1)
     assert "scumble stop" in caught.value.hint

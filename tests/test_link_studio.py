@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fake_canvas import FakeCanvas, FakeLayer, painted
 from fake_link import PIXEL, FakeDaemonApi, FakeLoop, done, failed, queued, refused, running
+from krita_scumble.link import sheets
 from krita_scumble.link.daemon import Job, Preset
 from krita_scumble.link.desk import Stage
 from krita_scumble.link.errors import LinkError
@@ -59,7 +60,7 @@ def house(tmp_path, monkeypatch):
     house.studio.close()
 
 
-# -------------------------------------------------------------------------------------------------- from button to laye
+# ------------------------------------------------------------------------------------------------- from button to layer
 
 
 def test_a_run_becomes_a_layer_above_its_source(house):
@@ -116,8 +117,8 @@ def test_the_whole_layer_goes_without_a_mask(house):
     assert set(parts) == {"content"} and "selection" not in recipe and "feather_px" not in recipe
 
 
-def test_a_host_without_masks_gets_them_in_the_layer(house):
-    house.canvas.can_mask = False
+def test_a_layer_alone_has_its_edge_in_itself(house):
+    house.studio.change(result="layer")
     house.paint()
     assert house.order[0]["output"] == "layer" and house.canvas.document.layers[1].mask is None
 
@@ -173,7 +174,7 @@ def test_a_selection_that_became_empty_is_said(house):
     assert error.value.code == "nothing-selected"
 
 
-# --------------------------------------------------------------------------------------------------------- what is wron
+# -------------------------------------------------------------------------------------------------------- what is wrong
 
 
 def test_why_not(house):
@@ -234,7 +235,7 @@ def test_a_mistake_of_ours_is_an_error_in_the_panel(house, capsys):
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
-# ------------------------------------------------------------------------------------------------ documents that go awa
+# ----------------------------------------------------------------------------------------------- documents that go away
 
 
 def test_a_document_closed_during_the_run_keeps_its_result(house):
@@ -263,7 +264,7 @@ def test_a_layer_that_is_gone_is_said(house):
     assert house.canvas.document.layers[-1].name == "Swirling night 60" and "on top" in house.studio.notice
 
 
-# ----------------------------------------------------------------------------------------------------------- stop, queu
+# ---------------------------------------------------------------------------------------------------------- stop, queue
 
 
 def test_stop_adds_nothing_and_stop_and_keep_does(house):
@@ -292,7 +293,7 @@ def test_runs_queue_up_and_can_be_taken_back(house):
     assert first not in house.studio.tickets
 
 
-# --------------------------------------------------------------------------------------------------------------- result
+# -------------------------------------------------------------------------------------------------------------- results
 
 
 def test_results_can_be_used(house, tmp_path):
@@ -350,7 +351,7 @@ def test_the_settings_survive_in_the_layer(house):
     assert house.studio.settings == made_with
 
 
-# -------------------------------------------------------------------------------------------------------------- setting
+# ------------------------------------------------------------------------------------------------------------- settings
 
 
 def test_settings_are_remembered(house):
@@ -449,7 +450,7 @@ def test_presets(house):
     assert not any(each.is_own for each in house.studio.presets)
 
 
-# ------------------------------------------------------------------------------------------------------------- the shee
+# ------------------------------------------------------------------------------------------------------------ the sheet
 
 
 def test_a_sheet_of_variations(house):
@@ -494,7 +495,8 @@ def test_a_cell_that_fails_does_not_end_the_sheet(house):
     assert house.studio.sheet.cells[0][0].error.code == "bad-recipe"
 
 
-def test_a_sheet_that_is_closed_paints_no_more(house):
+def test_a_sheet_that_is_closed_paints_no_more(house, monkeypatch):
+    monkeypatch.setattr(sheets, "_WAIT_S", 0.1)
     house.daemon.story = [running(1)]
     house.studio.open_sheet("strength")
     house.until(lambda: house.daemon.jobs)
@@ -509,7 +511,7 @@ def test_weights_need_two_styles(house):
     assert house.studio.sheet is None and house.studio.error.code == "no-style"
 
 
-# ------------------------------------------------------------------------------------------------------------ the daemo
+# ----------------------------------------------------------------------------------------------------------- the daemon
 
 
 def test_the_daemon_is_started_and_its_state_is_told(tmp_path, monkeypatch):

@@ -429,7 +429,7 @@ def test_a_folder_before_the_path_is_kept(fake):
 
 STUB = textwrap.dedent(
     """
-    import json, os, secrets, signal, sys, threading, time
+    import json, os, psutil, secrets, signal, sys, threading, time
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
     from pathlib import Path
     from scumble import runtime
@@ -437,6 +437,12 @@ STUB = textwrap.dedent(
     from scumble.protocol import RuntimeFile
     from scumble.service.lock import hold
 
+    def mourn(tests=psutil.Process(TESTS)):  # who ends it where the tests were killed
+        while tests.is_running() and tests.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=mourn, daemon=True).start()
     home = Path(os.environ["SCUMBLE_HOME"])
     instance = secrets.token_hex(4)
     deaf = "deaf" in sys.argv
@@ -485,7 +491,7 @@ STUB = textwrap.dedent(
         print("Error:", error.detail, file=sys.stderr)
         sys.exit(error.exit_status)
     """
-)
+).replace("TESTS", str(os.getpid()))
 COMMAND = [sys.executable, "-c", STUB]
 
 

@@ -101,8 +101,6 @@ class Canvas(ABC):
 
     host: str
     """Its name and version, such as "Krita 5.2.9"."""
-    can_mask: bool = True
-    """Whether it can give a layer an editable mask within the same step of undo."""
 
     # ------------------------------------------------------------------------------------------------ looking
 

@@ -50,6 +50,12 @@ class Control:
     unit: str = ""
     slider: tuple[int, int] | None = None
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """`low` and `high` of a control that takes numbers."""
+        assert self.low is not None and self.high is not None, "it takes no numbers"
+        return self.low, self.high
+
 
 @dataclass(frozen=True)
 class Field:

@@ -89,8 +89,6 @@ class Runs:
         if target.is_empty:
             self.fail(nothing_there(subject))
             return None
-        if not self._canvas.can_mask:
-            settings = replace(settings, result="layer")
         errand = Errand(settings, subject, box_of(settings, subject))
         ticket = self._open(settings.title(), errand)
         regions = list(dict.fromkeys(row.region for row in settings.styles if row.region))

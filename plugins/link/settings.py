@@ -322,7 +322,7 @@ def _one_of(choices: Choices) -> Any:
 
 
 def _whole(name: str) -> Any:
-    low, high = CONTROLS[name].low, CONTROLS[name].high
+    low, high = CONTROLS[name].limits
 
     def read(value: Any) -> Any:
         # an integer of any size is fine, but not for isfinite

@@ -100,9 +100,7 @@ def _strength_labels(strengths: list[int]) -> tuple[str, ...]:
 
 
 def _limits(name: str) -> tuple[int, int]:
-    low, high = CONTROLS[name].low, CONTROLS[name].high
-    assert low is not None and high is not None, "it is a number"
-    return low, high
+    return CONTROLS[name].limits
 
 
 def _around(value: int, stepped: Callable[[int, int], int], low: int, high: int) -> list[int]:

@@ -87,7 +87,7 @@ def memory(mb: float) -> str:
 
 def status_line(health: Health) -> str:
     """How the daemon stands: what paints, its free memory, the features in use."""
-    words = [_device_words(device) for device in health.devices[:1]]
+    words = [_device_words(device) for device in health.devices[:1] if device.description or device.name != "auto"]
     if len(health.devices) > 1:
         words.append(tr_n("and {count} more device", "and {count} more devices", len(health.devices) - 1))
     if health.features and health.features != "auto":  # which says nothing until a worker has started

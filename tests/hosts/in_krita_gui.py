@@ -193,8 +193,7 @@ def stylises(stage):
     expect(inside > 0.5 * 160 * 120, "only", inside, "pixels changed inside")
     new = document.rootNode().childNodes()[1]
     expect(new.name().endswith("60"), new.name())
-    if stage.app.version() >= "5.2":
-        expect([each.type() for each in new.childNodes()] == ["transparencymask"], "there is no mask")
+    expect([each.type() for each in new.childNodes()] == ["transparencymask"], "there is no mask")
     stage.before, stage.after, stage.old_layers = before, after, layers
     yield lambda: stage.studio.results and stage.studio.results[0].thumbnail
     stage.shot("result")
@@ -210,7 +209,7 @@ def undoes_in_one_step(stage):
     yield lambda: len(stage.layers()) == len(stage.old_layers) + 1
     yield 0.5
     expect(stage.pixels() == stage.after, "redo brings something else")
-    expect(len(stage.document.rootNode().childNodes()[1].childNodes()) == (stage.app.version() >= "5.2"), "no mask")
+    expect(len(stage.document.rootNode().childNodes()[1].childNodes()) == 1, "no mask")
 
 
 @scene
@@ -310,7 +309,7 @@ def queues(stage):
 @scene
 def survives_a_killed_daemon(stage):
     """The daemon is killed while it paints: it is started again and the run comes to its end."""
-    stage.set(quality="custom", size=128, iterations="150")
+    stage.set(quality="custom", size=128, iterations="60")
     layers = stage.layers()
     stage.press("stylise")
     yield stage.is_painting
@@ -404,9 +403,9 @@ def paints_where_the_layer_is_gone(stage):
     stage.press("stylise")
     yield stage.is_painting
     layer.remove()
-    yield 0.3
+    yield lambda: "short-lived" not in stage.layers(document)
     yield stage.idle
-    expect(stage.studio.error is None and stage.studio.notice, stage.said())
+    expect(stage.studio.error is None and "gone" in stage.studio.notice, stage.said())
     stage.notes["gone"] = stage.said()
     document.setActiveNode(document.rootNode().childNodes()[0])
 
@@ -431,6 +430,7 @@ def leaves_the_screen_alone(stage):
     stage.press("stylise")
     yield stage.idle
     stage.notes["gaps"] = sorted(stage.gaps, reverse=True)[:5]
+    """The longest times in which Krita's thread was held, in s, and what the run was at then."""
     stage.notes["whole"] = time.monotonic() - before
     expect(len(stage.layers()) == len(layers) + 1, stage.said())
 
@@ -537,7 +537,8 @@ class Play:
     def _beat(self):
         now = time.monotonic()
         if now - self.last > 0.05:
-            self.stage.gaps.append(now - self.last)
+            tickets = self.stage.studio.tickets
+            self.stage.gaps.append((now - self.last, tickets[0].stage.value if tickets else ""))
         self.last = now
 
     def _turn(self):

@@ -484,6 +484,24 @@ def check_kinds_of_planes(house):
             near(eight(content, x, y), wanted, 0, name, "at", x, y)
 
 
+def check_adding_is_one_step(house):
+    """Nothing is done to the document before the layer and its mask are there at once: Krita has no other step."""
+    document = house.document("LABA", "U16", "")
+    node = house.layer(document, b"", None)
+    rect = Rect(2, 3, 24, 20)
+    document.setModified(False)
+    steps = house.canvas.insert(
+        Layer(subject_ids(document), ids(node), "new", rect, painting(rect, 2), soft_mask(rect))
+    )
+    while len(document.rootNode().childNodes()) == 2:
+        same(document.modified(), False, "modified before the layer is there")
+        next(steps)
+        events()
+    same(document.modified(), True, "modified by the layer")
+    same([len(each.childNodes()) for each in document.rootNode().childNodes()], [0, 0, 1], "masks")
+    house.finish(steps)
+
+
 # ------------------------------------------------------------------------------------------------ selections, regions
 
 

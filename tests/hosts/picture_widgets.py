@@ -2,7 +2,8 @@
 
     python tests/hosts/picture_widgets.py FOLDER [name…]
 
-`SCUMBLE_QT=5` draws with Qt 5. Outside Krita there are characters where Krita has icons.
+`SCUMBLE_QT=5` draws with Qt 5, `SCUMBLE_LANGUAGE=de` in German. Outside Krita there are characters where Krita has
+icons.
 """
 
 # ruff: noqa: E402 - the plug-in can be imported only after `plugins.krita()`
@@ -22,6 +23,7 @@ import plugins
 from fake_studio import FakeStudio, Status, Topic
 
 plugins.krita()
+from krita_scumble.link import text
 from krita_scumble.link.errors import LinkError
 from krita_scumble.link.settings import Settings, StyleRow
 from krita_scumble.panel import Panel
@@ -211,6 +213,7 @@ def main():
     font = app.font()
     font.setPointSizeF(9)
     app.setFont(font)
+    text.use(os.environ.get("SCUMBLE_LANGUAGE", "en"))
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     names = sys.argv[2:] or list(STATES)

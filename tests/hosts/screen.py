@@ -12,10 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import roots
 import runner
 
 HERE = Path(__file__).parent
-NUMBER = ":77"
 SIZE = "1600x1000x24"
 _START = """
 Xvfb {number} -screen 0 {size} -nolisten tcp >/dev/null 2>&1 &
@@ -38,6 +38,11 @@ Comment=Uses Scumble's docker as a user would.
 """
 
 
+def number_of(root):
+    """The number of a root's screen: several can be lit at once."""
+    return f":{77 + sorted(roots.VERSIONS).index(root.at.name)}"
+
+
 def play(root, module, pictures, environment, limit_s, more=""):
     """Start Krita with these pictures and the module as a plug-in; how it ended. `more` is added to kritarc."""
     folders = runner.user_folders(root)
@@ -49,7 +54,7 @@ def play(root, module, pictures, environment, limit_s, more=""):
         (root.folder / "config" / name).write_text(text.format(more=more))
     start = root.folder / "start.sh"
     names = " ".join(root.seen(path) for path in pictures)
-    start.write_text(_START.format(number=NUMBER, size=SIZE, pictures=names))
+    start.write_text(_START.format(number=number_of(root), size=SIZE, pictures=names))
     command = ["bash", root.seen(start)]
     return root.run(command, environment={**folders, **environment}, timeout_s=limit_s)
 
@@ -63,4 +68,4 @@ def installed(folder):
 
 def picture(root, path):
     """What is on the screen, as a PNG."""
-    return root.run(["import", "-display", NUMBER, "-window", "root", root.seen(path)], timeout_s=30)
+    return root.run(["import", "-display", number_of(root), "-window", "root", root.seen(path)], timeout_s=30)

@@ -124,6 +124,15 @@ class Bench:
         finally:
             self._krita.setBatchmode(before)
 
+    def _opened(self, path: Path) -> Any:
+        """A document, or None; without questions, which would be windows."""
+        before = self._krita.batchmode()
+        self._krita.setBatchmode(True)
+        try:
+            return self._krita.openDocument(str(path))
+        finally:
+            self._krita.setBatchmode(before)
+
 
 def _hidden(document: Any) -> Any:
     """A copy that Krita has in no list; the document itself is closed."""
@@ -151,3 +160,12 @@ _MASK_DOCUMENT = f"""<?xml version="1.0" encoding="UTF-8"?>
 <mask nodetype="transparencymask" name="mask" filename="mask2" uuid="{{5d8a1f30-7c06-4c6b-9f0e-0f6a3c1e2b02}}"
  visible="1" x="0" y="0"/></masks></layer></layers></IMAGE></DOC>
 """
+_NO_TILES = "VERSION 2\nTILEWIDTH 64\nTILEHEIGHT 64\nPIXELSIZE {size}\nDATA 0\n"
+_MASK_FILES = {
+    "mimetype": "application/x-krita",
+    "maindoc.xml": _MASK_DOCUMENT,
+    "Scumble/layers/layer1": _NO_TILES.format(size=4),
+    "Scumble/layers/layer1.defaultpixel": b"\0\0\0\0",
+    "Scumble/layers/mask2.pixelselection": _NO_TILES.format(size=1),
+    "Scumble/layers/mask2.pixelselection.defaultpixel": b"\0",
+}

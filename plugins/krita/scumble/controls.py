@@ -94,7 +94,7 @@ class Controls(QtWidgets.QWidget):
 
     def _number(self, name: str, *, is_by_factor: bool = False) -> Number:
         control = CONTROLS[name]
-        number = Number(control.low, control.high, control.unit, control.slider, is_by_factor=is_by_factor)
+        number = Number(*control.limits, control.unit, control.slider, is_by_factor=is_by_factor)
         own = name.replace("_", "-")
         named(number.spin, own, tr(control.label), tr(control.tip))
         named(number.slider, f"{own}-slider", tr(control.label), tr(control.tip))
@@ -122,7 +122,7 @@ class Controls(QtWidgets.QWidget):
         self._feather_auto = QtWidgets.QCheckBox(plain(tr("Auto")))
         tip = tr("Chooses the feather by the selection.")
         named(self._feather_auto, "feather-auto", tr("Feather: Auto"), tip)
-        self._feather_px = Spin(_AUTO, control.high, control.unit)
+        self._feather_px = Spin(_AUTO, control.limits[1], control.unit)
         self._feather_px.setSpecialValueText(tr("Auto"))
         named(self._feather_px, "feather", tr(control.label), tr(control.tip))
         row = flat(QtWidgets.QHBoxLayout(pair))

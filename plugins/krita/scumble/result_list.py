@@ -63,10 +63,10 @@ class ResultList(Fold):
         if results != self._shown:
             self._fill(results)
         numbers = [result.number for result in results]
-        follows = before is None or row == 0
-        chosen = 0 if follows or before.number not in numbers else numbers.index(before.number)
-        if before is not None and before.number not in numbers:
-            chosen = min(row, len(results) - 1)
+        chosen = 0
+        if before is not None and row != 0:
+            is_there = before.number in numbers
+            chosen = numbers.index(before.number) if is_there else min(row, len(results) - 1)
         self.list.setCurrentRow(chosen if results else -1)
         self.set_title(tr("Results ({count})", count=len(results)))
         self.setVisible(bool(results))
@@ -167,7 +167,7 @@ class ResultList(Fold):
         buttons = []
         for icon_name, glyph, name, words, tip, action in self._actions():
             button = IconButton(icon_name, glyph, name, words, f"{words}\n{tip}")
-            call_on(self._studio, button.clicked, lambda action=action: self._do(action))
+            call_on(self._studio, button.clicked, partial(self._do, action))
             buttons.append(button)
         return buttons
 
@@ -183,7 +183,7 @@ class ResultList(Fold):
             entry.setObjectName(f"{name}-entry")
             entry.setToolTip(tip)
             entry.setEnabled(button.isEnabled())
-            call_on(self._studio, entry.triggered, lambda action=action: self._do(action))
+            call_on(self._studio, entry.triggered, partial(self._do, action))
         menu.popup(self.list.viewport().mapToGlobal(place))
 
     def _do(self, action: Callable[[Any], Any]) -> None:

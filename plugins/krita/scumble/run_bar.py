@@ -207,7 +207,7 @@ def _variations(studio: Any) -> QtWidgets.QToolButton:
         entry = menu.addAction(plain(text))
         entry.setObjectName(name)
         entry.setToolTip(tr(control.tip))
-        call_on(studio, entry.triggered, lambda kind=kind: studio.open_sheet(kind))
+        call_on(studio, entry.triggered, partial(studio.open_sheet, kind))
     weights = menu.actions()[1]
     menu.aboutToShow.connect(guarded(studio, lambda: weights.setEnabled(len(studio.settings.styles) > 1)))
     button.setMenu(menu)

@@ -70,7 +70,7 @@ class SheetWindow(QtWidgets.QWidget):
             self.buttons.append([])
             for place, _cell in enumerate(sheet.cells[row]):
                 button = Variation(f"cell-{row}-{place}")
-                call_on(studio, button.clicked, lambda row=row, place=place: self._pick(row, place))
+                call_on(studio, button.clicked, partial(self._pick, row, place))
                 grid.addWidget(button, row + 1, place + 1)
                 self.buttons[-1].append(button)
         self.layout().setSizeConstraint(QtWidgets.QLayout.SizeConstraint.SetFixedSize)

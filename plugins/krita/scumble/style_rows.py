@@ -104,7 +104,7 @@ class StyleRows(QtWidgets.QWidget):
         for layer in layers[:_MENU_LENGTH]:
             name = f"{layer.name} – {layer.document_name}" if several else layer.name
             action = menu.addAction(plain(_short(name)))
-            call_on(self._studio, action.triggered, lambda id=layer.id: self._studio.add_style_layer(id))
+            call_on(self._studio, action.triggered, partial(self._studio.add_style_layer, layer.id))
 
     def _entry(self, name: str, text: str, tip: str, action: Any, icon_name: str) -> None:
         entry = self._menu.addAction(icon(icon_name), plain(text))
@@ -143,7 +143,7 @@ class Row(QtWidgets.QFrame):
         self.name.setObjectName(f"{name}-name")
         tip = tr("Takes this style away.")
         self.remove = IconButton("docker_close", "✕", f"{name}-remove", tr("Remove style {number}", number=number), tip)
-        self.weight = Spin(weight.low, weight.high, weight.unit)
+        self.weight = Spin(*weight.limits, weight.unit)
         label = tr("Weight of style {number}", number=number)
         named(self.weight, f"{name}-weight", label, tr(weight.tip))
         self.weight.setSizePolicy(QtWidgets.QSizePolicy.Policy.Fixed, QtWidgets.QSizePolicy.Policy.Fixed)
