@@ -529,6 +529,21 @@ def test_the_daemon_is_started_and_its_state_is_told(tmp_path, monkeypatch):
     house.studio.close()
 
 
+def test_thumbnails_come_when_the_daemon_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCUMBLE_HOME", str(tmp_path))
+    house = House(tmp_path)
+    house.daemon.die()
+    seen = []
+    house.studio.thumbnail("library:night", seen.append)
+    house.until(lambda: "thumbnail" in house.daemon.names)
+    house.loop.run()
+    assert seen == []
+    house.studio.open()
+    house.until(lambda: seen)
+    assert seen == [PIXEL]
+    house.studio.close()
+
+
 def test_a_daemon_that_is_not_installed_is_said_in_a_line(tmp_path, monkeypatch):
     monkeypatch.setenv("SCUMBLE_HOME", str(tmp_path))
     house = House(tmp_path)

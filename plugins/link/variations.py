@@ -54,11 +54,11 @@ class Sheet:
 
 def plan(settings: Settings, kind: str = STRENGTH) -> Sheet:
     """A sheet around these settings. `LinkError` no-style where weights are asked for and there are not two styles."""
-    low, high = _limits("strength")
+    low, high = CONTROLS["strength"].limits
     strengths = _around(settings.strength, lambda value, steps: value + steps * _STRENGTH_STEP, low, high)
     if kind == WEIGHTS:
         return _over_weights(settings, strengths)
-    low, high = _limits("stroke_scale")
+    low, high = CONTROLS["stroke_scale"].limits
     scales = _around(settings.stroke_scale, lambda value, steps: round(value * _STROKE_FACTOR**steps), low, high)
     cells = tuple(
         tuple(
@@ -97,10 +97,6 @@ def _over_weights(settings: Settings, strengths: list[int]) -> Sheet:
 
 def _strength_labels(strengths: list[int]) -> tuple[str, ...]:
     return tuple(tr("Strength {strength}", strength=strength) for strength in strengths)
-
-
-def _limits(name: str) -> tuple[int, int]:
-    return CONTROLS[name].limits
 
 
 def _around(value: int, stepped: Callable[[int, int], int], low: int, high: int) -> list[int]:

@@ -16,6 +16,7 @@ from .wording import status_line
 _LOOKS = 5
 """Of the looks, which come about once a second, every so many asks the daemon."""
 _THUMBNAILS = 200
+_AWAY = frozenset({"no-daemon", "unreachable", "stopping"})
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Watch:
         self._looks = 0
         self._instance: str | None = None
         self._thumbnails: dict[str, bytes] = {}
+        self._awaited: list[tuple[str, Callable[[bytes], None]]] = []
 
     # ------------------------------------------------------------------------------------------------ how it stands
 
@@ -109,13 +111,16 @@ class Watch:
     def _keep_library(self, styles: tuple[Style, ...]) -> None:
         self.library = styles
         self._listeners.tell(Topic.LIBRARY)
+        awaited, self._awaited = self._awaited, []
+        for style, on_bytes in awaited:
+            self.thumbnail(style, on_bytes)
 
     def _keep_presets(self, presets: tuple[Preset, ...]) -> None:
         self.presets = presets
         self._listeners.tell(Topic.PRESETS)
 
     def thumbnail(self, style: str, on_bytes: Callable[[bytes], None]) -> None:
-        """A small picture of a style of the library, by its id: now or later, or never."""
+        """A small picture of a style of the library, by its id: now, or once the daemon is there, or never."""
         if style in self._thumbnails:
             on_bytes(self._thumbnails[style])
             return
@@ -126,7 +131,11 @@ class Watch:
             self._thumbnails[style] = data
             on_bytes(data)
 
-        self._desk.ask(lambda daemon: daemon.thumbnail(style), keep, _nothing)
+        def later(error: LinkError) -> None:
+            if error.code in _AWAY:
+                self._awaited.append((style, on_bytes))
+
+        self._desk.ask(lambda daemon: daemon.thumbnail(style), keep, later)
 
 
 def _nothing(_: Any) -> None:

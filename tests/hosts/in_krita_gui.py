@@ -463,7 +463,7 @@ def tells_the_story(stage):
         docker.setVisible(docker.objectName() in ("KisLayerBox", "scumble", "ToolBox"))
     layers = next(each for each in stage.app.dockers() if each.objectName() == "KisLayerBox")
     window.resizeDocks([stage.docker, layers], [330, 330], Qt.Horizontal)
-    window.resizeDocks([layers, stage.docker], [150, 800], Qt.Vertical)
+    window.resizeDocks([layers, stage.docker], [210, 740], Qt.Vertical)
     yield lambda: stage.studio.status.dot == "ready" and stage.studio.library
     seen = []
     for style in ("night", "bands"):

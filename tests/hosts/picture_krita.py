@@ -50,7 +50,7 @@ def main() -> None:
         place = ((_STRIP_PX + _GAP_PX) * (index % 2), (height + _GAP_PX) * (index // 2))
         strip.paste(cell.resize((_STRIP_PX, height), Image.Resampling.LANCZOS), place)
     strip.save(asked.output / "krita-run.jpg", quality=85)
-    Image.open(shots / "screen-menu.png").convert("RGB").crop((20, 20, 1522, 700)).save(
+    Image.open(shots / "screen-menu.png").convert("RGB").crop((300, 20, 1522, 986)).save(
         asked.output / "krita-menu.jpg", quality=85
     )
 

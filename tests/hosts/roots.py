@@ -182,3 +182,17 @@ def _devices(at):
     shared = at / "dev" / "shm"
     shared.mkdir(exist_ok=True)
     shared.chmod(0o1777)
+
+
+def main():
+    """Make all of them, so that they are there when they are wanted."""
+    for suite in VERSIONS:
+        try:
+            with inside(suite) as root:
+                print(f"{suite}: {root.at}")
+        except Unavailable as why:
+            print(f"{suite}: {why}")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .files import choose_pictures
@@ -131,7 +132,7 @@ class Row(QtWidgets.QFrame):
         super().__init__()
         self._studio, self._index = studio, index
         self._style = StyleRow("", "")
-        self._regions: tuple[tuple[str, str], ...] = ()
+        self._regions: tuple[tuple[str, str, str], ...] = ()
         number = index + 1
         name = f"style-{index}"
         self.setObjectName(name)
