@@ -111,7 +111,7 @@ def test_the_selection_only_counts_where_the_layer_is(house):
 
 
 def test_the_whole_layer_goes_without_a_mask(house):
-    house.studio.change(area="layer")
+    house.studio.change(area="layer", feather=9)
     house.paint()
     recipe, parts = house.order
     assert set(parts) == {"content"} and "selection" not in recipe and "feather_px" not in recipe
@@ -250,6 +250,7 @@ def test_a_document_closed_during_the_run_keeps_its_result(house):
     assert len(house.studio.results) == 1 and len(other.layers) == 1
     house.studio.add_again(house.studio.results[0])
     house.until(lambda: len(other.layers) == 2)
+    assert other.layers[1].mask.any() and not other.layers[1].mask.all(), "with its mask"
     assert house.studio.results[0].document == "document-2"
     assert house.studio.is_visible(house.studio.results[0]) is True
 
@@ -330,6 +331,24 @@ def test_going_on_adds_a_layer_above_the_result(house):
     assert len(layers) == 3 and layers[1].id == result.layer and layers[2].id == house.studio.results[0].layer
 
 
+def test_a_result_is_inserted_once(house):
+    """Whatever is heard of a ticket while the host adds its layer."""
+    house.daemon.story = [queued(), running(1)]
+    house.studio.run()
+    house.until(lambda: house.studio.tickets and house.studio.tickets[0].stage is Stage.RUNNING)
+    ticket, again = house.studio.tickets[0], []
+
+    def once_more():
+        if ticket.stage is Stage.INSERTING and not again:
+            again.append(ticket)
+            house.studio._ticket_changed(ticket)
+
+    house.studio.listen(Topic.RUNS, once_more)
+    house.daemon.say(done())
+    house.settle()
+    assert again and len(house.canvas.document.layers) == 2
+
+
 def test_a_result_that_is_gone_is_said(house):
     house.paint()
     house.daemon.once("result", refused("result-gone", "The result is no longer kept."))
@@ -397,6 +416,13 @@ def test_estimates(house):
     assert house.studio.area_line.startswith("Selection 20 × 10 at 10, 5; works at 768 × 605; about 14 s; 2.1 GB")
     asked = house.daemon.arguments("estimate")[-1]
     assert (asked["width"], asked["height"], asked["bounds"]) == (40, 30, Rect(10, 5, 20, 10))
+    house.canvas.add("large", 3000, 2000)
+    house.canvas.select(1000, 800, 400, 300)
+    house.studio.look()
+    house.loop.advance(1.0)
+    house.until(lambda: house.daemon.arguments("estimate")[-1]["width"] < 3000)
+    margin = house.studio.settings.margin_px(400)
+    assert house.daemon.arguments("estimate")[-1]["bounds"] == Rect(margin, margin, 400, 300), "within what is sent"
     count = house.daemon.names.count("estimate")
     for strength in range(10, 20):
         house.studio.change(strength=strength)
@@ -504,6 +530,13 @@ def test_a_sheet_that_is_closed_paints_no_more(house, monkeypatch):
     house.until(lambda: not house.daemon.jobs)
     house.loop.run()
     assert house.daemon.names.count("submit") == 1
+    house.studio.open_sheet("strength")
+    house.studio.open_sheet("strength")
+    house.until(lambda: house.daemon.jobs)
+    house.loop.run()
+    house.studio.close_sheet()
+    house.until(lambda: not house.daemon.jobs)
+    assert house.daemon.names.count("submit") == 2, "of two sheets only the second was painted"
 
 
 def test_weights_need_two_styles(house):
