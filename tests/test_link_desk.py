@@ -80,6 +80,27 @@ def office():
 # ----------------------------------------------------------------------------------------------------------- a good day
 
 
+def test_jobs_wait_in_the_order_of_the_presses():
+    """However long the first one takes to be made: its pixels may be many."""
+    office, gate = Office(), threading.Event()
+    office.daemon.story = [queued()]
+
+    def slow():
+        assert gate.wait(PATIENCE_S)
+        return Order({"styles": [], "strength": 1}, {"content": CONTENT})
+
+    office.send(slow)
+    office.send(Order({"styles": [], "strength": 2}, {"content": CONTENT}))
+    office.send(lambda: 1 / 0)
+    last = office.send(Order({"styles": [], "strength": 4}, {"content": CONTENT}))
+    time.sleep(0.2)
+    assert "submit" not in office.daemon.names
+    gate.set()
+    office.until(last, Stage.QUEUED)
+    assert [each["recipe"]["strength"] for each in office.daemon.arguments("submit")] == [1, 2, 4]
+    office.desk.close()
+
+
 def test_a_run_from_the_button_to_the_layer(office):
     office.daemon.story = [
         queued(1),

@@ -132,6 +132,7 @@ class Desk:
         self._driver = _Driver(daemon, patience_s)
         self._numbers = itertools.count(1)
         self._runs: dict[Ticket, _Run] = {}
+        self._newest: threading.Event | None = None
         self._topics: dict[str, _Topic] = {}
         self._is_closed = False
 
@@ -232,7 +233,8 @@ class Desk:
         run = self._runs.get(ticket)
         if run is None or run.is_over or run.has_begun:
             return
-        run.begin(submit)
+        run.begin(submit, self._newest)
+        self._newest = run.is_posted
         run.post(stage=Stage.STARTING)
         _thread(lambda: self._driver.drive(run), f"ticket {ticket.number}")
 
@@ -315,6 +317,9 @@ class _Run:
         self._woken = threading.Event()
         self._changes: dict[str, Any] = {}
         self._submit: Callable[[_Run], Job] | None = None
+        self._before: threading.Event | None = None
+        self.is_posted = threading.Event()
+        """Whether the daemon has its job, or it has come to an end without."""
         self._keeps: bool | None = None
         self.has_begun = False
         self.is_over = False
@@ -330,17 +335,23 @@ class _Run:
         """Whether nothing more is to come of it."""
         return self._keeps is False
 
-    def begin(self, submit: Callable[[_Run], Job]) -> None:
-        """That is how to make the job."""
-        self._submit, self.has_begun = submit, True
+    def begin(self, submit: Callable[[_Run], Job], before: threading.Event | None) -> None:
+        """That is how to make the job, after the event `before`: the queue is in the order of the presses."""
+        self._submit, self._before, self.has_begun = submit, before, True
 
     def made(self) -> Job:
         """Make the job; the pixels are let go of with the order."""
         submit, self._submit = self._submit, None
         assert submit is not None, "a job is made once, after `begin`"
+        before, self._before = self._before, None
+        while before is not None and not self.is_unwanted and not before.wait(_AWAY_PAUSE_S):
+            pass
+        if self.is_unwanted:
+            raise _Over
         job = submit(self)
         with self._lock:
             self.job = job
+        self.is_posted.set()
         return job
 
     def want(self, keep: bool) -> bool:
@@ -403,6 +414,8 @@ class _Driver:
         except Exception as error:  # the thread's edge
             log.exception("ticket %s", run.ticket.number)
             self._end(run, _internal(error))
+        finally:
+            run.is_posted.set()
 
     def tell(self, run: _Run) -> None:
         """Tell the daemon at once that the job is to stop; where it does not hear it, the run's own thread does."""
