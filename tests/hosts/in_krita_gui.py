@@ -116,13 +116,28 @@ class Stage:
         (document or self.document).setSelection(selection)
 
     def use(self, index):
-        """Make one of the opened documents the active one."""
+        """Make one of the opened documents the active one; to be waited for."""
         document = self.documents[index]
         tabs = self.window.qwindow().findChild(QMdiArea)
         name = Path(document.fileName()).name
         # Neither showView nor setActiveDocument brings another tab to the front (5.2.9).
-        tabs.setActiveSubWindow(next(each for each in tabs.subWindowList() if name in each.windowTitle()))
+        wanted = next(each for each in tabs.subWindowList() if name in each.windowTitle())
+        for _ in range(5):
+            if self.is_used(document):
+                break
+            for tab in (*tabs.subWindowList(), wanted):
+                tabs.setActiveSubWindow(tab)
+                yield 0.2
+        expect(self.is_used(document), name, "does not become the active document")
         document.setActiveNode(document.rootNode().childNodes()[0])
+        yield 0.2
+        self.studio.look()
+
+    def is_used(self, document):
+        """Whether it is the active document for Krita and for the docker."""
+        self.studio.look()
+        subject = self.studio.subject
+        return self.document == document and subject is not None and subject.canvas.width == document.width()
 
     @property
     def documents(self):
@@ -153,18 +168,18 @@ def opens(stage):
     for docker in stage.app.dockers():
         if docker.objectName() not in ("KisLayerBox", "scumble", "ToolBox"):
             docker.setVisible(False)
-    stage.use(0)
     stage.action("scumble_show")
     stage.docker.setVisible(True)
     stage.docker.raise_()
     yield lambda: stage.docker.isVisible()
-    yield lambda: stage.document.width() == 400
+    yield from stage.use(0)
     yield lambda: stage.studio.status.dot == "ready"
     yield lambda: stage.studio.subject is not None
     yield lambda: stage.studio.library and stage.studio.presets
     yield 2.0
     stage.shot("idle")
     stage.notes["status"] = stage.studio.status.line
+    stage.notes["shortcut"] = stage.app.action("scumble_run").shortcut().toString()
 
 
 @scene
@@ -364,7 +379,7 @@ def paints_variations(stage):
 @scene
 def keeps_what_a_closed_document_cannot_take(stage):
     """The document is closed during the run: the result is kept, and goes into another document."""
-    stage.use(1)
+    yield from stage.use(1)
     yield lambda: stage.document.width() == stage.documents[1].width()
     stage.select(20, 20, 100, 100)
     stage.set(**QUICK)
@@ -380,7 +395,7 @@ def keeps_what_a_closed_document_cannot_take(stage):
     expect(len(stage.studio.results) == results + 1, stage.said())
     expect(stage.studio.notice, "nothing is said")
     stage.notes["closed"] = stage.said()
-    stage.use(0)
+    yield from stage.use(0)
     yield 0.5
     layers = stage.layers()
     stage.studio.add_again(stage.studio.results[0])
@@ -413,7 +428,7 @@ def paints_where_the_layer_is_gone(stage):
 @scene
 def leaves_the_screen_alone(stage):
     """With twelve megapixels nothing holds the host's thread for long: reading, writing, all of it."""
-    stage.use(-1)
+    yield from stage.use(-1)
     yield 1.0
     document = stage.document
     expect(document.width() * document.height() > 11e6, document.width(), document.height())
