@@ -179,6 +179,9 @@ class FakeStudio:
         if source in self.pictures:
             on_bytes(self.pictures[source])
 
+    def warnings_of(self, ticket):
+        return ticket.warnings
+
     def is_visible(self, result):
         return self.visible.get(result.number, True)
 

@@ -219,9 +219,13 @@ def test_the_daemons_words_name_styles_as_the_user_does(house, tmp_path):
 
 
 def test_warnings_of_a_job_are_said(house):
-    house.daemon.story = [done(warnings=("It was slow.",))]
-    house.paint()
-    assert house.studio.notice == "It was slow." and house.studio.error is None
+    house.daemon.story = [running(1, warnings=("'library:night' is slow.",))]
+    house.studio.run()
+    house.until(lambda: house.studio.tickets and house.studio.tickets[0].job and house.studio.tickets[0].warnings)
+    assert house.studio.warnings_of(house.studio.tickets[0]) == ("Swirling night is slow.",)
+    house.daemon.say(done(warnings=("'library:night' was slow.",)))
+    house.settle()
+    assert house.studio.notice == "Swirling night was slow." and house.studio.error is None
 
 
 def test_a_mistake_of_ours_is_an_error_in_the_panel(house, capsys):
@@ -461,6 +465,7 @@ def test_styles_from_layers_and_the_clipboard(house):
 
 def test_presets(house):
     house.studio.change(strength=15)
+    assert [(each.name, each.label) for each in house.studio.presets] == [("fine", "Fine")]
     house.studio.use_preset("fine")
     assert (house.studio.settings.quality, house.studio.settings.strength) == ("fine", 60)
     house.studio.change(strength=77)

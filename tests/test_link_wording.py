@@ -1,5 +1,8 @@
 """Lines for the panel."""
 
+import re
+from pathlib import Path
+
 import plugins
 import pytest
 from fake_link import FakeDaemonApi
@@ -9,9 +12,12 @@ from krita_scumble.link.daemon import Device, Estimate, Health, Job  # noqa: E40
 from krita_scumble.link.desk import Stage, Ticket  # noqa: E402
 from krita_scumble.link.errors import LinkError  # noqa: E402
 from krita_scumble.link.pixels import Rect  # noqa: E402
+from krita_scumble.link.text import use  # noqa: E402
 from krita_scumble.link.wording import (  # noqa: E402
+    _SAID,
     area_line,
     duration,
+    heard,
     memory,
     progress_line,
     status_line,
@@ -116,3 +122,23 @@ def test_how_the_daemon_stands():
     assert status_line(health(Device("cuda:0", "GeForce", "failed"), features="")) == "GeForce (failed)"
     assert status_line(health(features="")) == "Ready"
     assert status_line(FakeDaemonApi().state) == "A processor · embedded features"
+
+
+def test_what_the_daemon_warns_of_is_translated():
+    said = "The style picture Sunny is small: strokes will be 3.6 times finer than asked."
+    assert heard(said) == said and heard("Something new happened.") == "Something new happened."
+    use("de")
+    try:
+        assert heard(said) == "Das Stilbild Sunny ist klein: Die Striche werden 3.6-mal feiner als verlangt."
+        assert heard("Something new happened.") == "Something new happened."
+    finally:
+        use("en")
+
+
+def test_the_daemon_says_these_sentences():
+    """Word for word, but for what stands in braces."""
+    daemon = Path(__file__).parents[1] / "daemon" / "scumble"
+    sources = [(daemon / name).read_text() for name in ("engine/painter.py", "service/worker.py")]
+    for sentence in _SAID:
+        pattern = r"\{[^{}]+\}".join(map(re.escape, re.split(r"\{\w+\}", sentence)))
+        assert any(re.search(pattern, source) for source in sources), sentence

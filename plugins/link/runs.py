@@ -18,6 +18,7 @@ from .steps import drive
 from .styles import read
 from .text import tr
 from .topics import Listeners, Topic
+from .wording import heard
 
 SETTINGS = "settings"
 """Under which name settings are remembered, for a user and in a document."""
@@ -131,6 +132,12 @@ class Runs:
             self._listeners.tell(Topic.STATUS)
         self._listeners.tell(Topic.RUNS)
 
+    def warnings_of(self, ticket: Ticket) -> tuple[str, ...]:
+        """What the daemon warns of, in the user's language and with the styles' own names."""
+        settings = _errand_of(ticket).settings
+        said = (*ticket.warnings, *(ticket.job.warnings if ticket.job else ()))
+        return tuple(dict.fromkeys(heard(_named(warning, settings)) for warning in said))
+
     def fail(self, error: LinkError) -> None:
         """Say an error in the panel."""
         self.error, self.notice = error, ""
@@ -165,14 +172,14 @@ class Runs:
             document=errand.subject.document,
             seconds=job.seconds,
             features=job.features or "",
-            warnings=tuple(_named(warning, errand.settings) for warning in job.warnings),
+            warnings=self.warnings_of(ticket),
         )
         layer = _layer_of(result, errand.subject.layer, picture, ticket.mask)
 
         def placed(where: Placed) -> None:
             self._keep(replace(result, layer=where.layer), picture)
             self._canvas.note(result.document, SETTINGS, errand.settings.as_json)
-            self.tell(" ".join(filter(None, [where.notice, *_said(result.warnings)])))
+            self.tell(" ".join(filter(None, [where.notice, *result.warnings])))
             self._desk.finish(ticket)
 
         def refused(error: LinkError) -> None:
@@ -276,7 +283,3 @@ def _named(sentence: str, settings: Settings) -> str:
 
 def _with_names(error: LinkError, settings: Settings) -> LinkError:
     return LinkError(error.code, _named(error.detail, settings), error.hint, title=error.title)
-
-
-def _said(warnings: tuple[str, ...]) -> list[str]:
-    return [tr(warning) for warning in warnings]

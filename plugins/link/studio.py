@@ -129,7 +129,7 @@ class Studio:
             for each in self._presets.list()
         ]
         bundled = [
-            PresetChoice(each.name, tr(each.name), tr(each.description), False, thumbnail_of(each.name))
+            PresetChoice(each.name, _label(each.name), tr(each.description), False, thumbnail_of(each.name))
             for each in self._watch.presets
         ]
         return (*own, *bundled)
@@ -386,6 +386,10 @@ class Studio:
         """Stop a run; with `keep`, what is there becomes the result."""
         self._desk.stop(ticket, keep)
 
+    def warnings_of(self, ticket: Ticket) -> tuple[str, ...]:
+        """What the daemon warns of in a run."""
+        return self._runs.warnings_of(ticket)
+
     def withdraw(self, ticket: Ticket) -> None:
         """Take a run back that waits."""
         self._desk.withdraw(ticket)
@@ -480,3 +484,9 @@ class Studio:
     def log_folder(self) -> Path:
         """Where the daemon's logs are."""
         return diagnostics.log_folder()
+
+
+def _label(preset: str) -> str:
+    """What a preset of the daemon's is called, such as "Gatys 2015" for gatys-2015."""
+    translated = tr(preset)
+    return translated if translated != preset else preset.replace("-", " ").title()

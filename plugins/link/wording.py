@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .desk import Stage, Ticket
@@ -24,6 +25,12 @@ _STAGES = {
     Stage.FAILED: mark("Failed"),
 }
 _PHASES = {"waiting": mark("Waiting…"), "preparing": mark("Preparing…"), "saving": mark("Saving…")}
+_SAID = (
+    mark("The style picture {style} is small: strokes will be {factor} times finer than asked."),
+    mark("Painted in tiles of {side} px to fit into memory; the picture is the same."),
+    mark("It will be painted in tiles of {side} px to fit into memory, which is slower."),
+)
+"""What the daemon warns of, with what changes from case to case in braces."""
 _FEATURES = {"embedded": mark("embedded features")}
 
 
@@ -39,6 +46,16 @@ def area_line(target: Rect, is_selection: bool, estimate: Estimate | None = None
         words.append(tr("about {time}", time=duration(estimate.seconds)))
         words.append(memory(estimate.memory_mb))
     return "; ".join(words)
+
+
+def heard(sentence: str) -> str:
+    """A sentence of the daemon in the user's language, if it is a known one."""
+    for known in _SAID:
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(known))
+        found = re.fullmatch(pattern, sentence)
+        if found is not None:
+            return tr(known, **found.groupdict())
+    return tr(sentence)
 
 
 def progress_line(ticket: Ticket) -> str:

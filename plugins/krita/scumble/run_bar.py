@@ -122,7 +122,7 @@ class Progress(QtWidgets.QWidget):
         line = f"{ticket.title}\n{progress_line(ticket)}"
         if line != self.line.text():
             self.line.setText(line)
-        warnings = "\n".join(dict.fromkeys((*ticket.warnings, *(ticket.job.warnings if ticket.job else ()))))
+        warnings = "\n".join(self._studio.warnings_of(ticket))
         self.warnings.setText(f"⚠ {breakable(warnings)}" if warnings else "")
         self.warnings.setVisible(bool(warnings))
         self.stop.setEnabled(not ticket.is_stopping and ticket.stage is not Stage.INSERTING)
