@@ -180,7 +180,7 @@ class FakeStudio:
             on_bytes(self.pictures[source])
 
     def warnings_of(self, ticket):
-        return ticket.warnings
+        return tuple(dict.fromkeys((*ticket.warnings, *(ticket.job.warnings if ticket.job else ()))))
 
     def is_visible(self, result):
         return self.visible.get(result.number, True)

@@ -115,6 +115,7 @@ def test_the_whole_layer_goes_without_a_mask(house):
     house.paint()
     recipe, parts = house.order
     assert set(parts) == {"content"} and "selection" not in recipe and "feather_px" not in recipe
+    assert recipe["output"] == "layer" and house.canvas.document.layers[1].mask is None, "there is nothing to hide"
 
 
 def test_a_layer_alone_has_its_edge_in_itself(house):
@@ -325,6 +326,21 @@ def test_results_can_be_used(house, tmp_path):
     assert not house.studio.results and len(house.canvas.document.layers) == 2
 
 
+def test_a_result_whose_layer_was_deleted_goes_back_to_its_place(house):
+    house.paint()
+    result = house.studio.results[0]
+    own = house.canvas.document
+    del own.layers[1]
+    house.canvas.add("document-2", 60, 50)
+    house.studio.add_again(result)
+    house.until(lambda: len(own.layers) == 2)
+    assert own.layers[0].name == "paint" and not house.studio.notice
+    del own.layers[1]
+    house.studio.go_on(house.studio.results[0])
+    house.settle()
+    assert len(own.layers) == 2 and len(house.canvas.document.layers) == 1
+
+
 def test_going_on_adds_a_layer_above_the_result(house):
     house.paint()
     result = house.studio.results[0]
@@ -385,6 +401,34 @@ def test_settings_are_remembered(house):
     other.open()
     assert other.settings.strength == 12
     other.close()
+
+
+def test_a_run_by_its_shortcut_has_the_remembered_settings(tmp_path, monkeypatch):
+    """The panel may never have been shown."""
+    monkeypatch.setenv("SCUMBLE_HOME", str(tmp_path))
+    house = House(tmp_path)
+    house.canvas.memory["settings"] = Settings(strength=12).as_json
+    house.paint()
+    assert house.order[0]["strength"] == 12 and Settings.from_json(house.canvas.memory["settings"]).strength == 12
+    house.studio.close()
+
+
+def test_a_moment_without_a_layer_changes_no_settings(house):
+    house.paint()
+    house.studio.change(strength=88)
+    layers, house.canvas.document.layers = house.canvas.document.layers, []
+    house.studio.look()
+    assert house.studio.why_not.code == "no-layer"
+    house.canvas.document.layers = layers
+    house.studio.look()
+    assert house.studio.settings.strength == 88
+
+
+def test_a_region_of_another_document_is_said_before_the_run(house):
+    house.studio.change_style(0, region="layer:elsewhere", region_name="sky")
+    assert house.studio.why_not.code == "layer-gone" and "sky" in house.studio.why_not.detail
+    house.studio.change_style(0, region="layer:document-1-paint")
+    assert house.studio.why_not is None
 
 
 def test_each_document_brings_its_last_settings(house):
@@ -472,13 +516,15 @@ def test_presets(house):
     house.studio.save_preset("mine")
     house.studio.reset()
     assert [each.name for each in house.studio.presets if each.is_own] == ["mine"]
+    assert house.studio.settings.preset == ""
     house.studio.use_preset("mine")
     assert (house.studio.settings.strength, house.studio.settings.preset) == (77, "mine")
     house.studio.rename_preset("mine", "ours")
+    assert house.studio.settings.preset == "ours"
     house.studio.rename_preset("nobody's", "x")
     assert house.studio.error.code == "cannot-save"
     house.studio.delete_preset("ours")
-    assert not any(each.is_own for each in house.studio.presets)
+    assert not any(each.is_own for each in house.studio.presets) and house.studio.settings.preset == ""
 
 
 # ------------------------------------------------------------------------------------------------------------ the sheet

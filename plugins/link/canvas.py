@@ -8,14 +8,15 @@ the host stays usable. Everything here is called on the host's own thread.
 
 from __future__ import annotations
 
+import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .pixels import Plane, Rect
 
-Steps = Generator[None, None, Any]
+Steps = typing.Generator[None, None, Any]
 """A long piece of work in short steps; what it returns is its result."""
 
 

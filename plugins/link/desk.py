@@ -12,6 +12,7 @@ import itertools
 import logging
 import threading
 import time
+import typing
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -43,7 +44,7 @@ _FAREWELL_S = 0.5
 _AWAY = frozenset({"unreachable", "no-daemon", "stopping"})
 
 T = TypeVar("T")
-Deliver = Callable[[Callable[[], None]], None]
+Deliver = typing.Callable[[typing.Callable[[], None]], None]
 """Has something done on the host's thread, soon."""
 
 
@@ -146,7 +147,8 @@ class Desk:
     def open(self, title: str, subject: object = None) -> Ticket:
         """A new ticket, whose layer the host reads now; then `send` or `go_on`, or `fail`."""
         ticket = Ticket(next(self._numbers), title, subject)
-        self._runs[ticket] = _Run(ticket, self._deliver, self._changed)
+        run = self._runs[ticket] = _Run(ticket, self._deliver, self._changed, self._newest)
+        self._newest = run.is_posted
         return ticket
 
     def send(self, ticket: Ticket, make_order: Callable[[], Order]) -> None:
@@ -233,8 +235,7 @@ class Desk:
         run = self._runs.get(ticket)
         if run is None or run.is_over or run.has_begun:
             return
-        run.begin(submit, self._newest)
-        self._newest = run.is_posted
+        run.begin(submit)
         run.post(stage=Stage.STARTING)
         _thread(lambda: self._driver.drive(run), f"ticket {ticket.number}")
 
@@ -304,7 +305,13 @@ class _Over(Exception):  # noqa: N818 - it is no error
 class _Run:
     """What a ticket's thread and the host's thread know of each other."""
 
-    def __init__(self, ticket: Ticket, deliver: Deliver, on_change: Callable[[Ticket], None]) -> None:
+    def __init__(
+        self,
+        ticket: Ticket,
+        deliver: Deliver,
+        on_change: Callable[[Ticket], None],
+        before: threading.Event | None,
+    ) -> None:
         self.ticket = ticket
         self.job: Job | None = None
         self.is_away = False
@@ -317,7 +324,8 @@ class _Run:
         self._woken = threading.Event()
         self._changes: dict[str, Any] = {}
         self._submit: Callable[[_Run], Job] | None = None
-        self._before: threading.Event | None = None
+        self._before = before
+        """When the run that was opened before this one has made its job: the queue is in the order of the presses."""
         self.is_posted = threading.Event()
         """Whether the daemon has its job, or it has come to an end without."""
         self._keeps: bool | None = None
@@ -335,9 +343,9 @@ class _Run:
         """Whether nothing more is to come of it."""
         return self._keeps is False
 
-    def begin(self, submit: Callable[[_Run], Job], before: threading.Event | None) -> None:
-        """That is how to make the job, after the event `before`: the queue is in the order of the presses."""
-        self._submit, self._before, self.has_begun = submit, before, True
+    def begin(self, submit: Callable[[_Run], Job]) -> None:
+        """That is how to make the job."""
+        self._submit, self.has_begun = submit, True
 
     def made(self) -> Job:
         """Make the job; the pixels are let go of with the order."""
@@ -381,6 +389,8 @@ class _Run:
                 return
             stage = changes.get("stage")
             self.is_over = stage is not None and stage.is_final
+            if self.is_over:
+                self.is_posted.set()
             is_due = bool(self._changes)
             self._changes.update(changes)
         if not is_due:

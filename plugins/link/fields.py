@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from .errors import LinkError
 from .text import mark, tr
 
-Choices = tuple[tuple[str, str], ...]
+Choices = typing.Tuple[typing.Tuple[str, str], ...]  # noqa: UP006 - the Python of Krita 5.1's own packages is 3.8
 
 MAX_STYLES = 4
 KEEP_COLORS: Choices = (("off", mark("Off")), ("luminance", mark("Luminance")), ("match", mark("Match palette")))

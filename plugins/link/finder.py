@@ -192,11 +192,11 @@ class Finder:
             return None, error
 
     def _spawn(self) -> _Child:
+        if _is_sandboxed():  # what is started from there lives in there, and ends with the host
+            detail = tr("This program is in a sandbox, from which no daemon can be started.")
+            raise LinkError("no-daemon", detail, tr("In a terminal: `scumble start`."))
         command = self.command()
         if command is None:
-            if _is_sandboxed():
-                detail = tr("This program is in a sandbox, from which no daemon can be started.")
-                raise LinkError("no-daemon", detail, tr("In a terminal: `scumble start`."))
             raise LinkError("not-installed", tr("No Scumble was found on this machine."))
         return _Child(command, self.home)
 
@@ -495,7 +495,8 @@ def _can_run(command: Any) -> bool:
 def _program() -> str | None:
     """Where `scumble` is: on the PATH, or where pip, pipx and uv put programs that a host's PATH may lack."""
     found = shutil.which("scumble", path=clean_environment(os.environ).get("PATH"))
-    if found:
+    # Windows looks into the current folder first, which may be that of the document just opened.
+    if found and Path(found).absolute().parent != Path.cwd():
         return str(Path(found).absolute())
     for pattern in _places():
         for place in sorted(glob.glob(os.path.expandvars(os.path.expanduser(pattern))), reverse=True):  # noqa: PTH111, PTH207

@@ -21,6 +21,8 @@ class Result:
     job_id: str
     box: Rect
     document: str
+    above: str = ""
+    """The layer that it was made from."""
     layer: str = ""
     """The layer that it became; empty: none yet."""
     thumbnail: bytes = b""

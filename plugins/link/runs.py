@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from .pixels import Plane, Rect, bounds, is_soft, png
 from .results import Result, Results
 from .settings import CONTENT_PART, LIBRARY, SELECTION_PART, Settings, StyleRow, auto_feather
 from .steps import drive
-from .styles import read
+from .styles import Snapshots, read
 from .text import tr
 from .topics import Listeners, Topic
 from .wording import heard
@@ -67,18 +68,21 @@ def order_of(taken: Taken, settings: Settings, read_style: Callable[[StyleRow], 
         if not row.source.startswith(LIBRARY):
             parts[name] = read_style(row)
     recipe = settings.recipe(None, names, taken.mask is not None, feather if taken.mask is not None else 0)
+    if taken.mask is None and not names:
+        recipe["output"] = "layer"  # there is nothing that a mask would hide
     return Order(recipe, parts)
 
 
 class Runs:
     """Takes pixels, has the desk see to the job, and puts the result into the document."""
 
-    def __init__(self, canvas: Canvas, loop: Loop, desk: Desk, listeners: Listeners) -> None:
+    def __init__(self, canvas: Canvas, loop: Loop, desk: Desk, listeners: Listeners, snapshots: Snapshots) -> None:
         self.tickets: list[Ticket] = []
         self.results = Results()
         self.error: LinkError | None = None
         self.notice = ""
         self._canvas, self._loop, self._desk, self._listeners = canvas, loop, desk, listeners
+        self._snapshots = snapshots
         self._inserting: set[int] = set()
         self._results_made = 0
 
@@ -110,6 +114,7 @@ class Runs:
 
     def picture_of(self, row: StyleRow) -> bytes:
         """A style's picture as a file that the daemon reads; what only the host can read it turns into a PNG."""
+        self._snapshots.used(row.source)
         try:
             return read(row.source)[0]
         except LinkError as error:
@@ -170,6 +175,7 @@ class Runs:
             job_id=job.id,
             box=errand.box,
             document=errand.subject.document,
+            above=errand.subject.layer,
             seconds=job.seconds,
             features=job.features or "",
             warnings=self.warnings_of(ticket),
@@ -177,14 +183,15 @@ class Runs:
         layer = _layer_of(result, errand.subject.layer, picture, ticket.mask)
 
         def placed(where: Placed) -> None:
-            self._keep(replace(result, layer=where.layer), picture)
-            self._canvas.note(result.document, SETTINGS, errand.settings.as_json)
-            self.tell(" ".join(filter(None, [where.notice, *result.warnings])))
             self._desk.finish(ticket)
+            self._keep(replace(result, layer=where.layer), picture)
+            with suppress(LinkError):  # it may have been closed in this moment
+                self._canvas.note(result.document, SETTINGS, errand.settings.as_json)
+            self.tell(" ".join(filter(None, [where.notice, *result.warnings])))
 
         def refused(error: LinkError) -> None:
-            self._keep(result, picture)
             self._desk.finish(ticket)
+            self._keep(result, picture)
             if error.code == "document-closed":
                 self.tell(tr("The document was closed. The result is kept below and can be added to another."))
             else:
@@ -219,8 +226,7 @@ class Runs:
 
     def add_again(self, result: Result, subject: Subject) -> None:
         """Add a result once more: to its own document, or if that is closed to the active one."""
-        own = self._canvas.has_document(result.document)
-        document, above = (result.document, result.layer) if own else (subject.document, subject.layer)
+        document, above = self._place_of(result, subject)
 
         def fetch(daemon: Any) -> tuple[Plane, Plane | None]:
             mask = daemon.mask(result.job_id) if result.output == "unmasked" else None
@@ -231,17 +237,24 @@ class Runs:
             drive(self._loop, self._canvas.insert(layer), placed, self.fail)
 
         def placed(where: Placed) -> None:
-            self.change(replace(result, document=document, layer=where.layer))
+            self.change(replace(result, document=document, above=above, layer=where.layer))
             self.tell(where.notice)
 
         self._desk.ask(fetch, insert, self.fail)
 
     def go_on(self, result: Result, subject: Subject) -> None:
         """Paint on from a result, for as many iterations as its recipe says; it becomes another layer above it."""
-        is_there = self._canvas.is_shown(result.document, result.layer) is not None
-        above = replace(subject, document=result.document, layer=result.layer) if is_there else subject
-        ticket = self._open(result.title, Errand(result.settings, above, result.box))
+        document, above = self._place_of(result, subject)
+        place = replace(subject, document=document, layer=above)
+        ticket = self._open(result.title, Errand(result.settings, place, result.box))
         self._desk.go_on(ticket, result.job_id)
+
+    def _place_of(self, result: Result, subject: Subject) -> tuple[str, str]:
+        """The document and the layer above which to add a result: its own ones, as long as they are there."""
+        if not self._canvas.has_document(result.document):
+            return subject.document, subject.layer
+        is_there = bool(result.layer) and self._canvas.is_shown(result.document, result.layer) is not None
+        return result.document, result.layer if is_there else result.above
 
     def save(self, result: Result, path: str) -> None:
         """Save a result as a PNG."""

@@ -55,7 +55,7 @@ class StyleRow:
     @property
     def is_there(self) -> bool:
         """Whether the picture's file is there; True for what the daemon has. Looks at the disk."""
-        return self.is_library or _is_file(self.source)
+        return self.is_library or is_file(self.source)
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _is_file(path: str) -> bool:
+def is_file(path: str) -> bool:
+    """Whether there is such a file; never raises."""
     try:
         return Path(path).is_file()
     except (OSError, ValueError):  # a path that the system cannot even ask for

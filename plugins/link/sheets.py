@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,14 +83,19 @@ class Sheets:
         scale = min(1.0, sheet.size / max(1, target.width, target.height))
         steps = self._canvas.take(subject, box, regions, use_selection)
 
+        def refuse(error: LinkError) -> None:
+            if turn == self._turn:
+                self.close()
+                self._runs.fail(error)
+
         def taken(pixels: Taken) -> None:
             self._desk.ask(
                 lambda _: self._small(pixels, shown, scale),
                 lambda small: self._paint(turn, sheet, small, 0),
-                self._refuse,
+                refuse,
             )
 
-        drive(self._loop, steps, taken, self._refuse)
+        drive(self._loop, steps, taken, refuse)
 
     def close(self) -> None:
         """Paint no more of it."""
@@ -97,10 +103,6 @@ class Sheets:
         if self.view is not None:
             self.view = None
             self._listeners.tell(Topic.SHEET)
-
-    def _refuse(self, error: LinkError) -> None:
-        self.close()
-        self._runs.fail(error)
 
     def _small(self, taken: Taken, shown: Rect, scale: float) -> _Small:
         """Everything at the size of a variation. `shown` is what is painted, within the box."""
@@ -165,4 +167,5 @@ def _painted(daemon: Daemon, order: Order, is_wanted: Callable[[], bool]) -> Pla
             raise LinkError("cancelled", tr("It was stopped."))
         return daemon.result(job.id)
     finally:
-        daemon.forget(job.id)
+        with suppress(LinkError):
+            daemon.forget(job.id)

@@ -22,16 +22,22 @@ def drive(
     def turn() -> None:
         if ended:
             return
+        error = None
         try:
             next(steps)
         except StopIteration as end:
-            on_done(end.value)
-        except LinkError as error:
-            on_error(error)
+            result = end.value
+        except LinkError as refused:
+            error = refused.with_traceback(None)  # which would hold the pixels of the step
         except Exception as mistake:
-            on_error(internal(mistake))
+            error = internal(mistake)
         else:
             loop.after(0, turn)
+            return
+        if error is None:
+            on_done(result)
+        else:
+            on_error(error)
 
     def end() -> None:
         nonlocal ended

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from . import diagnostics, styles
 from .canvas import Canvas, LayerName, Loop, Region, Subject
 from .daemon import Daemon, Estimate, Style
-from .desk import Desk, Ticket
+from .desk import Desk, Stage, Ticket
 from .errors import LinkError
 from .fields import MAX_STYLES
 from .finder import Finder, home
@@ -58,12 +59,14 @@ class Studio:
         self._listeners = Listeners()
         self._daemon = daemon or Daemon(Finder())
         self._desk = Desk(self._daemon, loop.deliver, self._ticket_changed)
-        self._runs = Runs(canvas, loop, self._desk, self._listeners)
-        self._watch = Watch(self._desk, self._listeners, self._runs.fail)
-        self._sheets = Sheets(canvas, loop, self._desk, self._listeners, self._runs)
         self._snapshots = styles.Snapshots(home() / "plugin-styles")
+        self._runs = Runs(canvas, loop, self._desk, self._listeners, self._snapshots)
+        self._watch = Watch(self._desk, self._listeners, self._runs.fail, self._ask_estimate)
+        self._sheets = Sheets(canvas, loop, self._desk, self._listeners, self._runs)
         self._presets = Presets(home() / "presets")
         self._no_subject: LinkError | None = None
+        self._settings_of = ""
+        """The document that the settings belong to."""
         self._estimate: Estimate | None = None
         self._estimated: Any = None
         self._call_off: dict[str, Callable[[], None]] = {}
@@ -99,7 +102,8 @@ class Studio:
     @property
     def status(self) -> Status:
         """The status line."""
-        return self._watch.status(bool(self._runs.tickets))
+        starting = any(ticket.stage is Stage.STARTING for ticket in self._runs.tickets)
+        return self._watch.status(bool(self._runs.tickets), starting)
 
     @property
     def error(self) -> LinkError | None:
@@ -143,7 +147,8 @@ class Studio:
         if target.is_empty:
             return nothing_there(self.subject).detail
         is_selection = self.settings.area == "selection" and self.subject.selection is not None
-        return area_line(target, is_selection, self._estimate)
+        asked = (self.settings, target, box_of(self.settings, self.subject))
+        return area_line(target, is_selection, self._estimate if asked == self._estimated else None)
 
     @property
     def why_not(self) -> LinkError | None:
@@ -153,7 +158,19 @@ class Studio:
         error = self.settings.why_not()
         if error is None and target_of(self.settings, self.subject).is_empty:
             return nothing_there(self.subject)
-        return error
+        return error or self._lost_region()
+
+    def _lost_region(self) -> LinkError | None:
+        known = {region.id for region in self.regions}
+        for row in self.settings.styles:
+            if row.region and row.region not in known:
+                detail = tr(
+                    "The region {region} of the style {name} is not in this document.",
+                    region=row.region_name or row.region,
+                    name=row.name,
+                )
+                return LinkError("layer-gone", detail, tr("Choose another region."))
+        return None
 
     # ------------------------------------------------------------------------------------------------ life
 
@@ -165,7 +182,7 @@ class Studio:
             if remembered:
                 self.settings = Settings.from_json(remembered)
             self._listeners.tell(Topic.SETTINGS)
-            self._watch.start(self._ask_estimate)
+            self._watch.start()
         self.look()
 
     def close(self) -> None:
@@ -179,39 +196,39 @@ class Studio:
 
     def look(self) -> None:
         """See what is active now."""
-        before = (self.subject, self.regions, self._no_subject and self._no_subject.detail, self.has_layer_recipe)
+        before = self._seen()
         try:
             self.subject, self._no_subject = self._canvas.subject(), None
-            self.regions = tuple(self._canvas.regions(self.subject.document))
-            self.has_layer_recipe = self._canvas.recipe() is not None
+            self._turn_to(self.subject.document)
         except LinkError as error:
             self.subject, self._no_subject = None, error
-            self.regions, self.has_layer_recipe = (), False
-        if before != (
-            self.subject,
-            self.regions,
-            self._no_subject and self._no_subject.detail,
-            self.has_layer_recipe,
-        ):
-            self._turn_to(before[0])
+        self.regions, self.has_layer_recipe = (), False
+        if self.subject is not None:
+            with suppress(LinkError):  # what went away between two questions is seen at the next look
+                self.regions = tuple(self._canvas.regions(self.subject.document))
+                self.has_layer_recipe = self._canvas.recipe() is not None
+        if before != self._seen():
             self._listeners.tell(Topic.SUBJECT)
             self._estimate_soon()
         self._watch.look()
 
-    def _turn_to(self, before: Subject | None) -> None:
+    def _seen(self) -> tuple[Any, ...]:
+        why = self._no_subject.detail if self._no_subject is not None else ""
+        return self.subject, self.regions, why, self.has_layer_recipe
+
+    def _turn_to(self, document: str) -> None:
         """Another document brings its last settings."""
-        if self.subject is None or (before is not None and before.document == self.subject.document):
+        if document == self._settings_of:
             return
-        document = self.subject.document
-        if before is not None:
-            self._by_document[before.document] = self.settings
+        if self._settings_of:
+            self._by_document[self._settings_of] = self.settings
+        self._settings_of = document
         if document not in self._by_document:
             noted = self._canvas.noted(document, SETTINGS)
             if not noted:
                 return
             self._by_document[document] = Settings.from_json(noted)
-        if self._by_document[document] != self.settings:
-            self._set(self._by_document[document])
+        self._set(self._by_document[document])
 
     def dismiss(self) -> None:
         """Take the error or the notice away."""
@@ -351,15 +368,27 @@ class Studio:
     def save_preset(self, name: str) -> None:
         """Keep what is set under a name, with the picture of the last result."""
         thumbnail = next((each.thumbnail for each in self.results if each.thumbnail), None)
-        self._presets_do(lambda: self._presets.save(name, self.settings, thumbnail))
+        self._presets_do(lambda: self.change(preset=self._presets.save(name, self.settings, thumbnail).name))
 
     def rename_preset(self, old: str, new: str) -> None:
         """Call one of the user's presets otherwise."""
-        self._presets_do(lambda: self._presets.rename(old, new))
+
+        def rename() -> None:
+            renamed = self._presets.rename(old, new)
+            if self.settings.preset == old:
+                self.change(preset=renamed.name)
+
+        self._presets_do(rename)
 
     def delete_preset(self, name: str) -> None:
         """Remove one of the user's presets."""
-        self._presets_do(lambda: self._presets.delete(name))
+
+        def delete() -> None:
+            self._presets.delete(name)
+            if self.settings.preset == name:
+                self.change(preset="")
+
+        self._presets_do(delete)
 
     def _presets_do(self, action: Callable[[], Any]) -> None:
         try:
@@ -372,7 +401,7 @@ class Studio:
 
     def run(self) -> None:
         """Paint; while something is being painted, queue up."""
-        self.look()
+        self.open()
         error = self.why_not
         if error is not None or self.subject is None:
             self._runs.fail(error or LinkError("no-document", tr("No document is open.")))
@@ -449,6 +478,7 @@ class Studio:
 
     def open_sheet(self, kind: str) -> None:
         """Paint small variations: over "strength" and stroke scale, or over the "weights" of two styles."""
+        self.open()
         error = self.why_not
         if error is not None or self.subject is None:
             self._runs.fail(error or LinkError("no-document", tr("No document is open.")))
@@ -467,7 +497,7 @@ class Studio:
 
     def start_daemon(self) -> None:
         """Start the daemon if there is none."""
-        self._watch.start(self._ask_estimate)
+        self._watch.start()
 
     def restart_daemon(self) -> None:
         """End the daemon and start it again; what it was painting goes on."""

@@ -103,6 +103,13 @@ class Snapshots:
         self._prune(path)
         return path
 
+    def used(self, source: str) -> None:
+        """A style was painted with: if it is one of these, it is the newest again."""
+        path = Path(source)
+        if path.parent == self._folder:
+            with suppress(OSError):
+                os.utime(path)
+
     def _prune(self, newest: Path) -> None:
         with suppress(OSError):  # another host may be pruning too
             ages = sorted((path.stat().st_mtime_ns, path) for path in self._folder.glob("*.png") if path != newest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .daemon import Daemon, Health, Preset, Style
@@ -15,7 +16,7 @@ from .wording import status_line
 
 _LOOKS = 5
 """Of the looks, which come about once a second, every so many asks the daemon."""
-_THUMBNAILS = 200
+_THUMBNAILS, _AT_ONCE = 400, 3
 _AWAY = frozenset({"no-daemon", "unreachable", "stopping"})
 
 
@@ -28,25 +29,37 @@ class Status:
 
 
 class Watch:
-    """Asks the daemon how it stands, never on the host's thread; `on_error` hears why it cannot be started."""
+    """Asks the daemon how it stands, never on the host's thread; `on_error` hears why it cannot be started.
 
-    def __init__(self, desk: Desk, listeners: Listeners, on_error: Callable[[LinkError], None]) -> None:
+    `on_found` is called when another daemon answers than before.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        listeners: Listeners,
+        on_error: Callable[[LinkError], None],
+        on_found: Callable[[], None],
+    ) -> None:
         self.health: Health | None = None
         self.problem: LinkError | None = None
         self.library: tuple[Style, ...] = ()
         self.presets: tuple[Preset, ...] = ()
         self._desk, self._listeners, self._on_error = desk, listeners, on_error
+        self._on_found = on_found
         self._is_starting = False
         self._looks = 0
         self._instance: str | None = None
         self._thumbnails: dict[str, bytes] = {}
         self._awaited: list[tuple[str, Callable[[bytes], None]]] = []
+        self._put_off: list[tuple[str, Callable[[bytes], None]]] = []
+        self._fetching = 0
 
     # ------------------------------------------------------------------------------------------------ how it stands
 
-    def status(self, is_running: bool) -> Status:
-        """The status line."""
-        if self._is_starting:
+    def status(self, is_running: bool, is_starting: bool) -> Status:
+        """The status line, while something is painted, or started for."""
+        if self._is_starting or (is_starting and self.health is None):
             return Status("starting", tr("Starting…"))
         if self.health is not None:
             return Status("running" if is_running else "ready", status_line(self.health))
@@ -64,23 +77,18 @@ class Watch:
         """Ask how the daemon stands."""
         self._desk.ask(_how_it_stands, self._heard, self._failed, topic="health")
 
-    def start(self, on_done: Callable[[], None] = lambda: None) -> None:
+    def start(self) -> None:
         """Start the daemon, or find it."""
-        self._begin(_started, on_done)
+        self._begin(_started)
 
     def restart(self) -> None:
         """End the daemon and start it again; jobs go on."""
-        self._begin(_restarted, lambda: None)
+        self._begin(_restarted)
 
-    def _begin(self, question: Callable[[Daemon], Health], on_done: Callable[[], None]) -> None:
+    def _begin(self, question: Callable[[Daemon], Health]) -> None:
         self._is_starting = True
         self._listeners.tell(Topic.STATUS)
-
-        def heard(health: Health) -> None:
-            self._heard(health)
-            on_done()
-
-        self._desk.ask(question, heard, self._failed_to_start, topic="start")
+        self._desk.ask(question, self._heard, self._failed_to_start, topic="start")
 
     def _heard(self, health: Health) -> None:
         self._is_starting = False
@@ -89,6 +97,7 @@ class Watch:
         if health.instance != self._instance:
             self._instance = health.instance
             self.refresh()
+            self._on_found()
 
     def _failed(self, error: LinkError) -> None:
         if self._is_starting:
@@ -111,9 +120,9 @@ class Watch:
     def _keep_library(self, styles: tuple[Style, ...]) -> None:
         self.library = styles
         self._listeners.tell(Topic.LIBRARY)
-        awaited, self._awaited = self._awaited, []
-        for style, on_bytes in awaited:
-            self.thumbnail(style, on_bytes)
+        self._awaited += self._put_off
+        self._put_off = []
+        self._fetch()
 
     def _keep_presets(self, presets: tuple[Preset, ...]) -> None:
         self.presets = presets
@@ -123,19 +132,39 @@ class Watch:
         """A small picture of a style of the library, by its id: now, or once the daemon is there, or never."""
         if style in self._thumbnails:
             on_bytes(self._thumbnails[style])
-            return
+        else:
+            self._awaited.append((style, on_bytes))
+            self._fetch()
 
-        def keep(data: bytes) -> None:
-            if len(self._thumbnails) >= _THUMBNAILS:
-                self._thumbnails.clear()
-            self._thumbnails[style] = data
-            on_bytes(data)
+    def _fetch(self) -> None:
+        """Ask for what is awaited, a few at a time."""
+        while self._awaited and self._fetching < _AT_ONCE:
+            style, on_bytes = self._awaited.pop(0)
+            if style in self._thumbnails:
+                on_bytes(self._thumbnails[style])
+                continue
+            self._fetching += 1
+            self._desk.ask(
+                partial(_thumbnail, style), partial(self._keep, style, on_bytes), partial(self._later, style, on_bytes)
+            )
 
-        def later(error: LinkError) -> None:
-            if error.code in _AWAY:
-                self._awaited.append((style, on_bytes))
+    def _keep(self, style: str, on_bytes: Callable[[bytes], None], data: bytes) -> None:
+        self._fetching -= 1
+        while len(self._thumbnails) >= _THUMBNAILS:
+            del self._thumbnails[next(iter(self._thumbnails))]
+        self._thumbnails[style] = data
+        on_bytes(data)
+        self._fetch()
 
-        self._desk.ask(lambda daemon: daemon.thumbnail(style), keep, later)
+    def _later(self, style: str, on_bytes: Callable[[bytes], None], error: LinkError) -> None:
+        self._fetching -= 1
+        if error.code in _AWAY:  # asked again when the daemon is heard of
+            self._put_off.append((style, on_bytes))
+        self._fetch()
+
+
+def _thumbnail(style: str, daemon: Daemon) -> bytes:
+    return daemon.thumbnail(style)
 
 
 def _nothing(_: Any) -> None:

@@ -152,7 +152,7 @@ _MASK_DOCUMENT = f"""<?xml version="1.0" encoding="UTF-8"?>
  visible="1" x="0" y="0"/></masks></layer></layers></IMAGE></DOC>
 """
 _NO_TILES = "VERSION 2\nTILEWIDTH 64\nTILEHEIGHT 64\nPIXELSIZE {size}\nDATA 0\n"
-_MASK_FILES = {
+_MASK_FILES: dict[str, str | bytes] = {
     "mimetype": "application/x-krita",
     "maindoc.xml": _MASK_DOCUMENT,
     "Scumble/layers/layer1": _NO_TILES.format(size=4),

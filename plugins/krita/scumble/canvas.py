@@ -26,7 +26,7 @@ _STEP_S = 0.07
 """How long a step should take."""
 _LEAST_PX = 1 << 15
 """A step has at least so many pixels, however slow: one row of tiles, as the bench lays them out."""
-_PATIENCE_S = 8.0
+_PATIENCE_S = 60.0
 """How long a new layer waits for the end of a brush stroke."""
 _EVERYWHERE = ("filterlayer", "filllayer")
 """Layers whose bounds are said to be empty, though they show something on the whole canvas."""

@@ -50,7 +50,10 @@ def _docker() -> ScumbleDocker | None:
     dockers = ScumbleDocker.instances()
     window = Krita.instance().activeWindow()
     active = window.qwindow() if window is not None else None
-    return next((docker for docker in dockers if docker.window() is active), dockers[0] if dockers else None)
+    own = [docker for docker in dockers if active in (docker.window(), docker.parentWidget())]  # it may float
+    if own:
+        return own[0]
+    return dockers[0] if len(dockers) == 1 else None
 
 
 def _stop(docker: ScumbleDocker, keep: bool) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 from .controls import Controls
 from .inputs import flat
 from .link.fields import CONTROLS
+from .link.settings import is_file
 from .link.text import tr
 from .message import Message
 from .more import More
+from .pictures import png_of_image
 from .preset_bar import PresetBar
 from .qt import Qt, QtCore, QtGui, QtWidgets
 from .result_list import ResultList
@@ -127,7 +129,9 @@ class Panel(QtWidgets.QWidget):
         for path in paths[:_DROP_LIMIT]:
             self._studio.add_style_file(path)
         if not paths and data.hasImage():
-            self._studio.add_style_picture(_png(QtGui.QImage(data.imageData())), tr("Dropped picture"))
+            png = png_of_image(QtGui.QImage(data.imageData()))
+            if png is not None:
+                self._studio.add_style_picture(png, tr("Dropped picture"))
 
 
 class _Scroll(QtWidgets.QScrollArea):
@@ -175,13 +179,5 @@ def _line() -> QtWidgets.QFrame:
 
 
 def _paths(data: QtCore.QMimeData) -> list[str]:
-    paths = [Path(url.toLocalFile()) for url in data.urls()]
-    return [str(path) for path in paths if path.is_file()]
-
-
-def _png(image: QtGui.QImage) -> bytes:
-    data = QtCore.QByteArray()
-    buffer = QtCore.QBuffer(data)
-    buffer.open(QtCore.QIODevice.OpenModeFlag.WriteOnly)
-    image.save(buffer, "PNG")
-    return bytes(data)
+    urls = data.urls() if data.hasUrls() else []
+    return [str(Path(url.toLocalFile())) for url in urls if url.isLocalFile() and is_file(url.toLocalFile())]

@@ -106,6 +106,7 @@ class SheetWindow(QtWidgets.QWidget):
     def _pick(self, row: int, place: int) -> None:
         if self._studio.sheet is not None:
             self._studio.pick(self._studio.sheet.cells[row][place])
+            self.refresh(self._studio.sheet)  # a click on the one that is taken already has taken its mark away
 
 
 class Variation(QtWidgets.QToolButton):
