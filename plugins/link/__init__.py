@@ -1,4 +1,4 @@
-"""What Scumble's plug-ins share, whatever their host: the standard library of Python 3.9 and nothing else.
+"""What Scumble's plug-ins share, whatever their host: the standard library of Python 3.8 and nothing else.
 
 A **host** is Krita or GIMP. Its **canvas** reads and writes its documents, its **loop** runs things on the thread that
 may touch them. The **studio** conducts: it takes pixels from the canvas, has the **desk** send them to the daemon and
