@@ -409,12 +409,18 @@ def paints_where_the_layer_is_gone(stage):
     layer = document.createNode("short-lived", "paintlayer")
     layer.setPixelData(QByteArray(bytes([40, 90, 200, 255]) * (200 * 150)), 30, 30, 200, 150)
     document.rootNode().addChildNode(layer, None)
-    document.setActiveNode(layer)
     yield 0.3
     stage.select(40, 40, 120, 100)
     stage.set(**QUICK)
     stage.set(iterations="300")
-    stage.studio.look()
+
+    def is_active():
+        """Krita may take a while to hear of a new layer."""
+        document.setActiveNode(layer)
+        stage.studio.look()
+        return stage.studio.subject.name == "short-lived"
+
+    yield is_active
     stage.press("stylise")
     yield stage.is_painting
     layer.remove()
