@@ -8,14 +8,16 @@ by `os._exit`: Krita's own end is not always one.
 """
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import roots
 
 HERE = Path(__file__).parent
-PLUGINS = HERE.parents[1] / "plugins"
 MODULES = ("spaces.py",)
 
 
@@ -28,13 +30,11 @@ class Played:
     output: str
 
 
-def install(root, folder):
-    """The plug-in as users have it: `scumble` with `link` in it, and the file that tells Krita of it."""
-    target = folder / "krita" / "pykrita"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(PLUGINS / "krita" / "scumble", target / "scumble", ignore=ignored)
-    shutil.copytree(PLUGINS / "link", target / "scumble" / "link", ignore=ignored)
-    return target
+def install(folder):
+    """The plug-in put into a folder of Krita's as users have it put there; where its plug-ins are."""
+    command = [sys.executable, "-m", "scumble", "install", "krita", "--folder", folder, "--no-enable"]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "SCUMBLE_HOME": str(folder / "home")})
+    return folder / "pykrita"
 
 
 def user_folders(root):
@@ -51,7 +51,7 @@ def play(suite, module, timeout_s=240, only=""):
     there is no Krita."""
     with roots.inside(suite) as root:
         environment = user_folders(root)
-        plugin = install(root, root.folder / "data")
+        plugin = install(root.folder / "data" / "krita")
         for name in (f"{module}.py", *MODULES):
             shutil.copy(HERE / name, root.folder / name)
         environment |= {

@@ -6,10 +6,7 @@
 `plugin` is a module of this folder that becomes a plug-in of its own, plays, and ends Krita by `os._exit`.
 """
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import roots
@@ -46,7 +43,7 @@ def number_of(root):
 def play(root, module, pictures, environment, limit_s, more=""):
     """Start Krita with these pictures and the module as a plug-in; how it ended. `more` is added to kritarc."""
     folders = runner.user_folders(root)
-    plugins = installed(root.folder / "data" / "krita")
+    plugins = runner.install(root.folder / "data" / "krita")
     (plugins / "scumble_test").mkdir()
     shutil.copy(HERE / f"{module}.py", plugins / "scumble_test" / "__init__.py")
     (plugins / "scumble_test.desktop").write_text(_DESKTOP)
@@ -57,13 +54,6 @@ def play(root, module, pictures, environment, limit_s, more=""):
     start.write_text(_START.format(number=number_of(root), size=SIZE, pictures=names))
     command = ["bash", root.seen(start)]
     return root.run(command, environment={**folders, **environment}, timeout_s=limit_s)
-
-
-def installed(folder):
-    """The plug-in put into a folder of Krita's as users have it put there; where its plug-ins are."""
-    command = [sys.executable, "-m", "scumble", "install", "krita", "--folder", folder, "--no-enable"]
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "SCUMBLE_HOME": str(folder / "home")})
-    return folder / "pykrita"
 
 
 def picture(root, path):
