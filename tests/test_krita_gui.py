@@ -109,7 +109,7 @@ def theatres(request):
         return {suite: pool.submit(_played, suite) for suite in sorted(wanted)}
 
 
-@pytest.fixture(scope="module", params=roots.VERSIONS)
+@pytest.fixture(scope="module", params=roots.KRITA)
 def theatre(request, theatres):
     try:
         return theatres[request.param].result()

@@ -25,7 +25,7 @@ _STRIP_PX, _GAP_PX = 1000, 8
 def main() -> None:
     """Play the story and put its pictures together."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--suite", default="forky", choices=roots.VERSIONS)
+    parser.add_argument("--suite", default="forky", choices=roots.KRITA)
     parser.add_argument("-o", "--output", type=Path, default=Path("docs"), metavar="DIR")
     asked = parser.parse_args()
     drawn = scene(*SIZE)

@@ -1,6 +1,6 @@
 """Debian roots with the real hosts in them, made once and kept under ${XDG_CACHE_HOME:-~/.cache}/scumble/hosts.
 
-    with roots.inside("trixie") as root:        # Krita 5.2.9; raises Unavailable where there can be none
+    with roots.inside("trixie") as root:        # Krita 5.2.9, GIMP 3.0.4; raises Unavailable where there can be none
         root.run(["kritarunner", "--version"], timeout_s=60)
         root.folder                             # a fresh folder in the root, /tmp/…, gone at the end
 
@@ -21,17 +21,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-VERSIONS = {"bookworm": "5.1.5", "trixie": "5.2.9", "forky": "5.3.4"}
+KRITA = {"bookworm": "5.1.5", "trixie": "5.2.9", "forky": "5.3.4"}
 """Which Krita is in which suite."""
+GIMP = {"trixie": "3.0", "forky": "3.2"}
+"""Which GIMP is in which suite; bookworm's is older than the plug-in can be."""
 
 SCREEN = "xvfb,xauth,xdotool,imagemagick,x11-utils,dbus,openbox,fonts-dejavu-core,procps,python3"
 # Krita only recommends PyQt5, without which no plug-in in Python is loaded.
-KRITA = "krita,python3-pyqt5"
-RECIPE = [
+_KRITA_PACKAGES = "krita,python3-pyqt5"
+_GIMP_PACKAGES = "gimp,gir1.2-gimp-3.0,gir1.2-gegl-0.4,gir1.2-gtk-3.0,python3-gi,python3-gi-cairo"
+_RECIPE = [
     "mmdebstrap",
     "--mode=root",
     "--variant=essential",
-    f"--include={SCREEN},{KRITA}",
     "--dpkgopt=force-unsafe-io",
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
@@ -130,9 +132,14 @@ def _root(suite):
         return _made(suite, cache)
 
 
+def _recipe(suite):
+    packages = [SCREEN, _KRITA_PACKAGES, *([_GIMP_PACKAGES] if suite in GIMP else [])]
+    return [*_RECIPE, f"--include={','.join(packages)}", suite]
+
+
 def _made(suite, cache):
     at, stamp = cache / suite, cache / f"{suite}.recipe"
-    recipe = hashlib.sha256("\n".join([*RECIPE, suite]).encode()).hexdigest()
+    recipe = hashlib.sha256("\n".join(_recipe(suite)).encode()).hexdigest()
     if at.is_dir() and stamp.exists() and stamp.read_text() == recipe:
         return at
     if shutil.which("mmdebstrap") is None:
@@ -144,7 +151,7 @@ def _made(suite, cache):
         shutil.rmtree(at)
     # Another python3 may come first in this process's PATH, which apt's helpers would run.
     environment = {**CLEAN, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    made = subprocess.run([*RECIPE, suite, str(at)], env=environment, capture_output=True, text=True)
+    made = subprocess.run([*_recipe(suite), str(at)], env=environment, capture_output=True, text=True)
     if made.returncode:
         shutil.rmtree(at, ignore_errors=True)
         raise Unavailable(f"mmdebstrap could not make {suite}: {made.stderr.strip()[-600:]}")
@@ -186,7 +193,7 @@ def _devices(at):
 
 def main():
     """Make all of them, so that they are there when they are wanted."""
-    for suite in VERSIONS:
+    for suite in KRITA:
         try:
             with inside(suite) as root:
                 print(f"{suite}: {root.at}")

@@ -37,7 +37,7 @@ Comment=Uses Scumble's docker as a user would.
 
 def number_of(root):
     """The number of a root's screen: several can be lit at once."""
-    return f":{77 + sorted(roots.VERSIONS).index(root.at.name)}"
+    return f":{77 + sorted(roots.KRITA).index(root.at.name)}"
 
 
 def play(root, module, pictures, environment, limit_s, more=""):
