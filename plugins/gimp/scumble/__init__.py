@@ -1,0 +1,1 @@
+"""Scumble in GIMP: a procedure and its dialog. What paints is Scumble's daemon, a program of its own on this machine."""
