@@ -12,13 +12,13 @@ plugins.link()
 
 from krita_scumble.link.canvas import LayerName, Region, Subject
 from krita_scumble.link.daemon import Device, Health, Job, Style
-from krita_scumble.link.desk import Stage, Ticket
 from krita_scumble.link.errors import LinkError
 from krita_scumble.link.pixels import Rect
 from krita_scumble.link.results import Result
 from krita_scumble.link.settings import Settings, StyleRow
 from krita_scumble.link.sheets import Cell, SheetView
 from krita_scumble.link.studio import PresetChoice, Status
+from krita_scumble.link.tickets import Stage, Ticket
 from krita_scumble.link.topics import Listeners, Topic
 
 LIBRARY = (

@@ -38,10 +38,10 @@ from fake_studio import FakeStudio, LinkError, StyleRow, picture, result, runnin
 plugins.krita()
 from krita_scumble import files, status_bar, widget
 from krita_scumble.link import text as texts
-from krita_scumble.link.desk import Stage, Ticket
 from krita_scumble.link.fields import CONTROLS, FIELDS
 from krita_scumble.link.settings import Settings
 from krita_scumble.link.studio import PresetChoice, Status
+from krita_scumble.link.tickets import Stage, Ticket
 from krita_scumble.link.topics import Topic
 from krita_scumble.look import decode
 from krita_scumble.panel import Panel

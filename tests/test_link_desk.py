@@ -23,12 +23,13 @@ from fake_link import (
 )
 
 plugins.link()
-from krita_scumble.link import desk as desk_module  # noqa: E402
+from krita_scumble.link import driver as driver_module  # noqa: E402
 from krita_scumble.link.daemon import Daemon  # noqa: E402
-from krita_scumble.link.desk import Desk, Order, Stage  # noqa: E402
+from krita_scumble.link.desk import Desk  # noqa: E402
 from krita_scumble.link.errors import LinkError  # noqa: E402
 from krita_scumble.link.finder import Finder  # noqa: E402
 from krita_scumble.link.pixels import Plane  # noqa: E402
+from krita_scumble.link.tickets import Order, Stage  # noqa: E402
 
 CONTENT = plane()
 RECIPE = {"styles": [{"picture": "library:night"}], "output": "layer"}
@@ -65,9 +66,9 @@ class Office:
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch):
-    monkeypatch.setattr(desk_module, "_NEWS_PAUSE_S", 0.01)
-    monkeypatch.setattr(desk_module, "_AWAY_PAUSE_S", 0.02)
-    monkeypatch.setattr(desk_module, "PREVIEW_S", 0.0)
+    monkeypatch.setattr(driver_module, "_NEWS_PAUSE_S", 0.01)
+    monkeypatch.setattr(driver_module, "_AWAY_PAUSE_S", 0.02)
+    monkeypatch.setattr(driver_module, "PREVIEW_S", 0.0)
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def test_several_run_side_by_side(office):
 
 
 def test_previews_come_about_once_a_second(office, monkeypatch):
-    monkeypatch.setattr(desk_module, "PREVIEW_S", 0.4)
+    monkeypatch.setattr(driver_module, "PREVIEW_S", 0.4)
     office.daemon.story = [running(0)]
     ticket = office.send()
     office.loop.run_until(lambda: ticket.stage is Stage.RUNNING)

@@ -10,12 +10,12 @@ from fake_canvas import FakeCanvas, FakeLayer, painted
 from fake_link import PIXEL, FakeDaemonApi, FakeLoop, done, failed, queued, refused, running
 from krita_scumble.link import sheets
 from krita_scumble.link.daemon import Job, Preset
-from krita_scumble.link.desk import Stage
 from krita_scumble.link.errors import LinkError
 from krita_scumble.link.pixels import Plane, Rect
 from krita_scumble.link.runs import box_of, order_of, target_of
 from krita_scumble.link.settings import Settings, StyleRow
 from krita_scumble.link.studio import Studio
+from krita_scumble.link.tickets import Stage
 from krita_scumble.link.topics import Topic
 from PIL import Image
 

@@ -9,10 +9,10 @@ from fake_link import FakeDaemonApi
 
 plugins.link()
 from krita_scumble.link.daemon import Device, Estimate, Health, Job  # noqa: E402
-from krita_scumble.link.desk import Stage, Ticket  # noqa: E402
 from krita_scumble.link.errors import LinkError  # noqa: E402
 from krita_scumble.link.pixels import Rect  # noqa: E402
 from krita_scumble.link.text import use  # noqa: E402
+from krita_scumble.link.tickets import Stage, Ticket  # noqa: E402
 from krita_scumble.link.wording import (  # noqa: E402
     _SAID,
     area_line,

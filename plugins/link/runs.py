@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .canvas import Canvas, Layer, Loop, Placed, Subject, Taken
-from .desk import Desk, Order, Stage, Ticket
+from .desk import Desk
 from .errors import LinkError
 from .pixels import Plane, Rect, bounds, is_soft, png
 from .results import Result, Results
@@ -18,6 +18,7 @@ from .settings import CONTENT_PART, LIBRARY, SELECTION_PART, Settings, StyleRow,
 from .steps import drive
 from .styles import Snapshots, read
 from .text import tr
+from .tickets import Order, Stage, Ticket
 from .topics import Listeners, Topic
 from .wording import heard
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from .canvas import Canvas, Loop, Subject, Taken
 from .daemon import Daemon
-from .desk import Desk, Order
+from .desk import Desk
 from .errors import LinkError
 from .pixels import Plane, Rect, cropped, png
 from .runs import Runs, box_of, order_of, target_of
 from .settings import Settings
 from .steps import drive
 from .text import tr
+from .tickets import Order
 from .topics import Listeners, Topic
 from .variations import Sheet, plan
 

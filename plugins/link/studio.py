@@ -15,7 +15,7 @@ from typing import Any
 from . import diagnostics, styles
 from .canvas import Canvas, LayerName, Loop, Region, Subject
 from .daemon import Daemon, Estimate, Style
-from .desk import Desk, Stage, Ticket
+from .desk import Desk
 from .errors import LinkError
 from .fields import MAX_STYLES
 from .finder import Finder, home
@@ -26,6 +26,7 @@ from .settings import LIBRARY, Settings, StyleRow
 from .sheets import Cell, Sheets, SheetView
 from .steps import drive, internal
 from .text import tr
+from .tickets import Stage, Ticket
 from .topics import Listeners, Topic
 from .watch import Status, Watch
 from .wording import area_line

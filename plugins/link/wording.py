@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .desk import Stage, Ticket
 from .text import mark, tr, tr_n
+from .tickets import Stage, Ticket
 
 if TYPE_CHECKING:
     from .daemon import Device, Estimate, Health, Job

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from .inputs import Elided, flat, hint
-from .link.desk import Stage, Ticket
 from .link.fields import CONTROLS
 from .link.text import tr
+from .link.tickets import Stage, Ticket
 from .link.topics import Topic
 from .link.wording import progress_line
 from .look import IconButton, Picture, breakable
