@@ -170,6 +170,22 @@ def inverted(mask: Plane) -> Plane:
     return replace(mask, data=out)
 
 
+def eight_bits(plane: Plane) -> Plane:
+    """The plane in uint8: of 16 bits the upper 8."""
+    if plane.depth == 1:
+        return plane
+    count = plane.width * plane.height * plane.channels
+    out, view = bytearray(count), _items(plane.data, 1)
+    if plane.depth == 2:
+        for begin, end in _bands(count, 2):
+            out[begin:end] = view[2 * begin + 1 : 2 * end : 2]
+    else:
+        halves, table = memoryview(view).cast("H"), _float_table()
+        for begin, end in _bands(count, 16):
+            out[begin:end] = bytes(map(table.__getitem__, halves[2 * begin + 1 : 2 * end : 2]))
+    return replace(plane, depth=1, data=out)
+
+
 def _turned(plane: Plane) -> Plane:
     if plane.channels == 1:
         return replace(plane, is_bgr=False)
@@ -267,7 +283,7 @@ def bounds(mask: Plane) -> Rect | None:
 
 def is_soft(mask: Plane) -> bool:
     """Whether a mask fades: much of what is selected is so in part, and more than an antialiased edge would be."""
-    view = _items(_eight_bits(mask).data, 1)
+    view = _items(eight_bits(mask).data, 1)
     none = full = 0
     for begin, end in _bands(len(view), 1):
         band = bytes(view[begin:end])
@@ -305,7 +321,7 @@ def png(plane: Plane) -> bytes:
     """The plane as a PNG of 8 bits. ValueError for one without pixels."""
     if not (plane.width and plane.height):
         raise ValueError("a PNG has pixels")
-    plane = rgb(_eight_bits(plane))
+    plane = rgb(eight_bits(plane))
     head = struct.pack(">IIBBBBB", plane.width, plane.height, 8, _COLOR_TYPES[plane.channels], 0, 0, 0)
     pieces = [b"\x89PNG\r\n\x1a\n", *_chunk(b"IHDR", head)]
     for data in _packed(plane):
@@ -333,22 +349,6 @@ def _chunk(kind: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
 
 
 # ------------------------------------------------------------------------------------------------------------ details
-
-
-def _eight_bits(plane: Plane) -> Plane:
-    """The plane in uint8: of 16 bits the upper 8."""
-    if plane.depth == 1:
-        return plane
-    count = plane.width * plane.height * plane.channels
-    out, view = bytearray(count), _items(plane.data, 1)
-    if plane.depth == 2:
-        for begin, end in _bands(count, 2):
-            out[begin:end] = view[2 * begin + 1 : 2 * end : 2]
-    else:
-        halves, table = memoryview(view).cast("H"), _float_table()
-        for begin, end in _bands(count, 16):
-            out[begin:end] = bytes(map(table.__getitem__, halves[2 * begin + 1 : 2 * end : 2]))
-    return replace(plane, depth=1, data=out)
 
 
 def _float_table() -> bytes:

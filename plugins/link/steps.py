@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 from .canvas import Loop, Steps
 from .errors import LinkError
+from .pixels import Plane, Rect
+
+_STEP_S = 0.07
+"""How long a step should take."""
+_LEAST_PX = 1 << 15
+"""A step has at least so many pixels, however slow: 512 × 64, one row of Krita's bench."""
+
+_Made = TypeVar("_Made")
 
 
 def drive(
@@ -52,3 +62,50 @@ def internal(mistake: BaseException) -> LinkError:
     """A mistake of ours as an error for the panel; what a helper needs goes to the host's terminal."""
     traceback.print_exception(type(mistake), mistake, mistake.__traceback__)
     return LinkError("internal", f"{type(mistake).__name__}: {mistake}")
+
+
+# ------------------------------------------------------------------------------------------------------------- pieces
+
+
+def in_bands(box: Rect, start_px: int, work: Callable[[int, int], None]) -> Steps:
+    """Have `work(y, rows)` do all rows of a box; each band is as high as the last one's speed allows."""
+    y, px = 0, float(start_px)
+    while y < box.height:
+        rows = min(max(int(px // box.width), 1), box.height - y)
+        begin = time.perf_counter()
+        work(y, rows)
+        took = max(time.perf_counter() - begin, 1e-4)
+        px = max(min(rows * box.width * _STEP_S / took, 2 * px), _LEAST_PX)
+        y += rows
+        yield
+
+
+def write(put: Callable[[Any, int, int, int, int], None], plane: Plane, box: Rect) -> Steps:
+    """Have the rows of a plane put to their places in a box: put(data, x, y, width, height)."""
+    view = memoryview(plane.data).cast("B")
+
+    def work(y: int, rows: int) -> None:
+        put(view[y * plane.stride : (y + rows) * plane.stride], box.x, box.y + y, box.width, rows)
+
+    yield from in_bands(box, 1 << 16, work)
+
+
+def aside(work: Callable[[], _Made]) -> Generator[None, None, _Made]:
+    """What takes long and needs no host, on a thread of its own."""
+    done: list[_Made] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:  # a thread's outermost edge; raised again below
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="scumble-aside", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.005)
+        yield
+    if failed:
+        raise failed[0]
+    return done[0]

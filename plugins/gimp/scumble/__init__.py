@@ -1,1 +1,1 @@
-"""Scumble in GIMP: a procedure and its dialog. What paints is Scumble's daemon, a program of its own on this machine."""
+"""Scumble in GIMP: a procedure and its dialog. What paints is Scumble's daemon, a program of its own on the machine."""

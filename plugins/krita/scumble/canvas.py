@@ -6,7 +6,6 @@ outlive what they stand for, and then crash it. Pixels are read and written in b
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -16,16 +15,14 @@ from . import pictures
 from .bench import Bench, Space, space_of, srgb
 from .link.canvas import Canvas, Layer, LayerName, Placed, Region, Steps, Subject, Taken
 from .link.errors import LinkError
-from .link.pixels import Plane, Rect, bgr, png, rgb
+from .link.pixels import Plane, Rect, bgr, eight_bits, png, rgb
+from .link.steps import aside, in_bands, write
+from .link.styles import MOST_PX
 from .link.text import mark, tr
 from .qt import Qt, QtCore, QtWidgets
 
 _GROUP = "scumble"
 _RECIPE = "scumble/layer/{layer}"
-_STEP_S = 0.07
-"""How long a step should take."""
-_LEAST_PX = 1 << 15
-"""A step has at least so many pixels, however slow: one row of tiles, as the bench lays them out."""
 _PATIENCE_S = 60.0
 """How long a new layer waits for the end of a brush stroke."""
 _EVERYWHERE = ("filterlayer", "filllayer")
@@ -138,7 +135,7 @@ class KritaCanvas(Canvas):
             converted = self._bench.convert(bytes(plane.data), width * height, source, target)
             new.setPixelData(QtCore.QByteArray(converted), x, y, width, height)
 
-        yield from _write(paint, layer.pixels, box)
+        yield from write(paint, layer.pixels, box)
         if layer.mask is not None:
             mask = new.childNodes()[0]
 
@@ -146,7 +143,7 @@ class KritaCanvas(Canvas):
                 self._document(layer.document)
                 mask.setPixelData(QtCore.QByteArray(bytes(data)), x, y, width, height)
 
-            yield from _write(cover, _eight_bits(layer.mask), box)
+            yield from write(cover, eight_bits(layer.mask), box)
         yield from self._pause(layer.document)
         return (yield from self._add(layer, new))
 
@@ -203,7 +200,7 @@ class KritaCanvas(Canvas):
         raw = yield from _read(lambda: self._node(document, node).projectionPixelData, box)
         data = yield from self._converted(raw, box, space, srgb(1))
         plane = Plane(box.width, box.height, 4, 1, data, is_bgr=True)
-        return (yield from _aside(lambda: png(self.shrunk(plane, pictures.MOST_PX))))
+        return (yield from aside(lambda: png(self.shrunk(plane, MOST_PX))))
 
     def clipboard(self) -> bytes | None:
         return pictures.png_of_image(QtWidgets.QApplication.clipboard().image())
@@ -284,7 +281,7 @@ class KritaCanvas(Canvas):
             band = bytes(view[y * stride : (y + rows) * stride])
             out.extend(self._bench.convert(band, box.width * rows, source, target))
 
-        yield from _in_bands(box, 1 << 16, work)
+        yield from in_bands(box, 1 << 16, work)
         return out
 
     def _pause(self, document: str) -> Steps:
@@ -298,22 +295,6 @@ class KritaCanvas(Canvas):
             yield
 
 
-# ------------------------------------------------------------------------------------------------------------- bands
-
-
-def _in_bands(box: Rect, start_px: int, work: Callable[[int, int], None]) -> Steps:
-    """Have `work(y, rows)` do all rows of a box; each band is as high as the last one's speed allows."""
-    y, px = 0, float(start_px)
-    while y < box.height:
-        rows = min(max(int(px // box.width), 1), box.height - y)
-        begin = time.perf_counter()
-        work(y, rows)
-        took = max(time.perf_counter() - begin, 1e-4)
-        px = max(min(rows * box.width * _STEP_S / took, 2 * px), _LEAST_PX)
-        y += rows
-        yield
-
-
 def _read(source: Callable[[], Callable[..., Any]], box: Rect) -> Generator[None, None, bytearray]:
     """The pixels of a box, from the function that `source` finds for each band."""
     out = bytearray()
@@ -321,48 +302,8 @@ def _read(source: Callable[[], Callable[..., Any]], box: Rect) -> Generator[None
     def work(y: int, rows: int) -> None:
         out.extend(source()(box.x, box.y + y, box.width, rows).data())
 
-    yield from _in_bands(box, 1 << 20, work)
+    yield from in_bands(box, 1 << 20, work)
     return out
-
-
-def _write(put: Callable[[Any, int, int, int, int], None], plane: Plane, box: Rect) -> Steps:
-    """Have the rows of a plane put to their places in a box: put(data, x, y, width, height)."""
-    view = memoryview(plane.data).cast("B")
-
-    def work(y: int, rows: int) -> None:
-        put(view[y * plane.stride : (y + rows) * plane.stride], box.x, box.y + y, box.width, rows)
-
-    yield from _in_bands(box, 1 << 16, work)
-
-
-def _aside(work: Callable[[], bytes]) -> Generator[None, None, bytes]:
-    """What takes long and needs no host, on a thread of its own."""
-    done: list[bytes] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            done.append(work())
-        except BaseException as error:  # a thread's outermost edge; raised again below
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="scumble-picture", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.005)
-        yield
-    if failed:
-        raise failed[0]
-    return done[0]
-
-
-def _eight_bits(mask: Plane) -> Plane:
-    """A mask in 8 bits. ValueError for float32."""
-    if mask.depth == 1:
-        return mask
-    if mask.depth == 4:
-        raise ValueError("masks are of integers")
-    return Plane(mask.width, mask.height, 1, 1, bytes(mask.data)[1::2])
 
 
 # ------------------------------------------------------------------------------------------------------------- nodes

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .link.pixels import Plane, scaled_down
+from .link.styles import MOST_PX
 from .qt import Qt, QtCore, QtGui
-
-MOST_PX = 4096
-"""The longest side of a style picture; the daemon never sees it larger."""
 
 _FORMATS = {(1, 1): "Format_Grayscale8", (3, 1): "Format_RGB888", (4, 1): "Format_RGBA8888", (4, 2): "Format_RGBA64"}
 
