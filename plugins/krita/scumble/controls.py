@@ -6,9 +6,9 @@ from typing import Any
 
 from .inputs import Combo, Line, Number, Spin, flat, hint, labelled, translated, two_columns
 from .link.fields import CONTROLS
+from .link.shown import breakable
 from .link.text import tr
 from .link.topics import Topic
-from .look import breakable
 from .qt import QtWidgets
 from .widget import call_on, call_with, listen, named, plain
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .link.shown import PICTURES, file_name
 from .link.text import tr
 from .qt import QtWidgets
 from .widget import call_with
 
-_PICTURES = "*.png *.jpg *.jpeg *.webp *.tif *.tiff *.kra *.ora *.psd *.xcf *.bmp *.gif *.exr"
+_PATTERNS = " ".join(f"*.{ending}" for ending in PICTURES)
 
 
 def choose_pictures(parent: QtWidgets.QWidget, studio: Any, on_paths: Callable[[list[str]], None]) -> None:
     """Ask for picture files; `on_paths` gets them when the user has chosen."""
     dialog = QtWidgets.QFileDialog(parent, tr("Pictures to take a style from"))
-    dialog.setNameFilters([f"{tr('Pictures')} ({_PICTURES})", f"{tr('All files')} (*)"])
+    dialog.setNameFilters([f"{tr('Pictures')} ({_PATTERNS})", f"{tr('All files')} (*)"])
     dialog.setFileMode(QtWidgets.QFileDialog.FileMode.ExistingFiles)
     call_with(studio, dialog.filesSelected, on_paths)
     _open(dialog, "choose-pictures")
@@ -27,7 +28,7 @@ def save_png(parent: QtWidgets.QWidget, studio: Any, name: str, on_path: Callabl
     dialog.setNameFilters([f"{tr('PNG picture')} (*.png)"])
     dialog.setAcceptMode(QtWidgets.QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix("png")
-    dialog.selectFile(f"{_file_name(name)}.png")
+    dialog.selectFile(f"{file_name(name)}.png")
     call_with(studio, dialog.fileSelected, on_path)
     _open(dialog, "save-png")
 
@@ -36,7 +37,3 @@ def _open(dialog: QtWidgets.QFileDialog, name: str) -> None:
     dialog.setObjectName(name)
     dialog.finished.connect(dialog.deleteLater)
     dialog.open()
-
-
-def _file_name(name: str) -> str:
-    return "".join("_" if each in '\\/:*?"<>|' or each < " " else each for each in name).strip(". ") or "Scumble"

@@ -6,6 +6,7 @@ from typing import Any
 
 from .inputs import hint
 from .link.settings import LIBRARY
+from .link.shown import is_found
 from .link.text import tr
 from .link.topics import Topic
 from .look import decode, fitted
@@ -77,14 +78,13 @@ class LibraryPopup(QtWidgets.QFrame):
         self._studio.thumbnail(f"{LIBRARY}{style.id}", guarded(self._studio, show))
 
     def _filter(self) -> None:
-        words, found = self.search.text().casefold().split(), 0
+        found = 0
         for index in range(self.list.count()):
             item = self.list.item(index)
             style = item.data(Qt.ItemDataRole.UserRole)
-            text = " ".join((style.name, *style.tags)).casefold()
-            is_found = all(word in text for word in words)
-            item.setHidden(not is_found)
-            found += is_found
+            is_wanted = is_found(self.search.text(), style.name, style.tags)
+            item.setHidden(not is_wanted)
+            found += is_wanted
         if not self.list.count():
             self._nothing.setText(tr("The library is not known yet: Scumble's daemon does not run."))
         else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import re
 import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from .link import colors
 from .qt import Qt, QtCore, QtGui, QtWidgets, Signal, is_alive
 from .widget import named
 
@@ -15,10 +15,6 @@ THUMBNAIL = 48
 """The side of a style's thumbnail, in px of the layout."""
 _SMALL = 200_000
 """A picture file of fewer bytes is read at once."""
-_LONG, _JOINT = re.compile(r"\S{20,}"), re.compile(r"([/\\._\-:=]|\w{16})")
-_HUES = {"red": 4, "amber": 38, "green": 130}
-_CONTRAST = 3.0
-"""What WCAG asks of signs that are no text."""
 
 
 def icon(name: str) -> QtGui.QIcon:
@@ -60,49 +56,28 @@ class IconButton(QtWidgets.QToolButton):
         self.setText("" if not found.isNull() else self._glyph)
 
 
-def is_dark(palette: QtGui.QPalette) -> bool:
-    """Whether the text is lighter than what it stands on."""
-    window, text = palette.color(QtGui.QPalette.ColorRole.Window), palette.color(QtGui.QPalette.ColorRole.WindowText)
-    return window.lightness() < text.lightness()
-
-
 def signal_color(palette: QtGui.QPalette, name: str) -> QtGui.QColor:
-    """ "red", "amber" or "green", legible on the palette's window."""
-    if name not in _HUES:
-        return faint(palette)
-    window = palette.color(QtGui.QPalette.ColorRole.Window)
-    lightnesses = range(130, 256, 5) if is_dark(palette) else range(130, 0, -5)
-    colors = (QtGui.QColor.fromHsl(_HUES[name], 190, lightness) for lightness in lightnesses)
-    return next((color for color in colors if contrast(color, window) >= _CONTRAST), faint(palette))
-
-
-def contrast(one: QtGui.QColor, other: QtGui.QColor) -> float:
-    """How well two colours are told apart, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
-    low, high = sorted((_luminance(one), _luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def _luminance(color: QtGui.QColor) -> float:
-    """WCAG 2.2, "relative luminance"."""
-    parts = [value / 255 for value in color.getRgb()[:3]]
-    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    """ "red", "amber" or "green", legible on the palette's window; any other name is a faint one."""
+    return QtGui.QColor(*colors.signal_color(name, *_ground(palette)))
 
 
 def blended(below: QtGui.QColor, above: QtGui.QColor, share: float) -> QtGui.QColor:
     """`share` (0..1) of the upper colour over the lower one."""
-    return QtGui.QColor(*(round(a + (b - a) * share) for a, b in zip(below.getRgb()[:3], above.getRgb()[:3])))
+    return QtGui.QColor(*colors.blended(_rgb(below), _rgb(above), share))
 
 
 def faint(palette: QtGui.QPalette) -> QtGui.QColor:
     """The colour of text that is less important."""
+    return QtGui.QColor(*colors.faint(*_ground(palette)))
+
+
+def _ground(palette: QtGui.QPalette) -> tuple[colors.Rgb, colors.Rgb]:
     roles = QtGui.QPalette.ColorRole
-    return blended(palette.color(roles.Window), palette.color(roles.WindowText), 0.72)
+    return _rgb(palette.color(roles.Window)), _rgb(palette.color(roles.WindowText))
 
 
-def breakable(text: str) -> str:
-    """A text whose long words, such as paths, may be broken into lines; only to be shown, not to be copied."""
-    return _LONG.sub(lambda word: _JOINT.sub("\\1\u200b", word.group()), text)
+def _rgb(color: QtGui.QColor) -> colors.Rgb:
+    return color.red(), color.green(), color.blue()
 
 
 def decode(data: bytes | None, longest: int = 1024) -> QtGui.QImage:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .inputs import flat
+from .link.shown import breakable
 from .link.text import tr
 from .link.topics import Topic
-from .look import IconButton, blended, breakable, signal_color
+from .look import IconButton, blended, signal_color
 from .qt import Qt, QtCore, QtGui, QtWidgets
 from .widget import call_on, listen, named, plain
 

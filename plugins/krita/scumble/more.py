@@ -6,7 +6,8 @@ from typing import Any
 
 from .inputs import Combo, Fold, Line, Proposals, flat, two_columns
 from .link.errors import LinkError
-from .link.fields import BY_NAME, FIELDS, Field
+from .link.fields import Field
+from .link.shown import changed, groups, more_title, with_field, with_unit
 from .link.text import tr
 from .link.topics import Topic
 from .look import signal_color
@@ -32,22 +33,18 @@ class More(Fold):
     def refresh(self) -> None:
         """Show the settings' further fields."""
         more = self._studio.settings.more
-        count = sum(name in BY_NAME for name in more)
-        self.set_title(tr("More ({count} changed)", count=count) if count else tr("More"))
+        self.set_title(more_title(more))
         for entry in self._entries:
             entry.show_value(more.get(entry.field.name, entry.field.default))
         if self._entries:
-            self.reset.setEnabled(bool(count))
+            self.reset.setEnabled(bool(changed(more)))
 
     def _open(self, is_open: bool) -> None:
         if not is_open or self._entries:
             return
-        groups: dict[str, list[Field]] = {}
-        for field in FIELDS:
-            groups.setdefault(field.group, []).append(field)
         body = QtWidgets.QWidget()
         grid = two_columns(body)
-        for group, fields in groups.items():
+        for group, fields in groups().items():
             grid.addWidget(_heading(tr(group)), grid.rowCount(), 0, 1, 2)
             for field in fields:
                 self._entries.append(Entry(self._studio, field, grid))
@@ -68,7 +65,7 @@ class Entry:
         self._value: Any = field.default
         self._error: LinkError | None = None
         self.control = self._make()
-        label = tr("{name} ({unit})", name=tr(field.label), unit=field.unit) if field.unit else tr(field.label)
+        label = with_unit(field.label, field.unit)
         named(self.control, f"more-{field.name.replace('_', '-')}", label, tr(field.tip))
         row = grid.rowCount()
         self.label = QtWidgets.QLabel("" if field.kind == "bool" else label)
@@ -130,10 +127,7 @@ class Entry:
         self._change(self.field.default if value is None else value)
 
     def _change(self, value: Any) -> None:
-        more = {name: each for name, each in self._studio.settings.more.items() if name != self.field.name}
-        if value != self.field.default and value is not None:
-            more[self.field.name] = value
-        self._studio.change(more=more)
+        self._studio.change(more=with_field(self._studio.settings.more, self.field, value))
 
     def _complain(self, error: LinkError | None) -> None:
         """Show what is typed in red, with the reason as its tooltip; None: as usual."""

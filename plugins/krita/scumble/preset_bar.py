@@ -7,6 +7,7 @@ from typing import Any
 
 from .inputs import Combo, flat
 from .link.fields import CONTROLS
+from .link.shown import chosen_preset, preset_groups
 from .link.text import tr
 from .link.topics import Topic
 from .look import IconButton, decode, fitted, icon
@@ -59,11 +60,9 @@ class PresetBar(QtWidgets.QWidget):
             self.combo.blockSignals(True)
             self.combo.clear()
             self.combo.addItem(tr("No preset"), "")
-            for is_own in (True, False):
-                some = [preset for preset in presets if preset.is_own == is_own]
-                if some:
-                    self.combo.insertSeparator(self.combo.count())
-                for preset in some:
+            for group in preset_groups(presets):
+                self.combo.insertSeparator(self.combo.count())
+                for preset in group:
                     self._add(preset)
             self.combo.blockSignals(False)
         self._show()
@@ -85,7 +84,7 @@ class PresetBar(QtWidgets.QWidget):
         self.combo.setToolTip((chosen.description if chosen else "") or tr(CONTROLS["preset"].tip))
 
     def _chosen(self) -> Any:
-        return next((preset for preset in self._shown if preset.name == self._studio.settings.preset), None)
+        return chosen_preset(self._shown, self._studio.settings.preset)
 
     def _use(self, name: str) -> None:
         if name:

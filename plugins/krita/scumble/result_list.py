@@ -8,10 +8,10 @@ from typing import Any
 
 from .files import save_png
 from .inputs import Fold, flat, hint
+from .link.shown import breakable, chosen_row, result_line, result_tip
 from .link.text import tr
 from .link.topics import Topic
-from .link.wording import duration
-from .look import IconButton, breakable, decode, fitted, icon
+from .look import IconButton, decode, fitted, icon
 from .qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from .widget import call_on, guarded, keeps_key, listen, named, plain
 
@@ -64,11 +64,7 @@ class ResultList(Fold):
         if results != self._shown:
             self._fill(results)
         numbers = [result.number for result in results]
-        chosen = 0
-        if before is not None and row != 0:
-            is_there = before.number in numbers
-            chosen = numbers.index(before.number) if is_there else min(row, len(results) - 1)
-        self.list.setCurrentRow(chosen if results else -1)
+        self.list.setCurrentRow(chosen_row(numbers, before.number if before is not None else None, row))
         self.set_title(tr("Results ({count})", count=len(results)))
         self.setVisible(bool(results))
         for index, result in enumerate(results):
@@ -88,13 +84,7 @@ class ResultList(Fold):
         eye = self._buttons[0]
         eye.set_icon(*(("novisible", "○") if is_visible is False else ("visible", "◉")))
         eye.setEnabled(is_visible is not None)
-        words = [result.title]
-        if result.seconds:
-            words.append(duration(result.seconds))
-        if is_visible is None:
-            words.append(tr("its layer is gone"))
-        warnings = "".join(f"\n⚠ {warning}" for warning in result.warnings)
-        self.about.setText(breakable(" · ".join(words) + warnings))
+        self.about.setText(breakable(result_line(result, is_visible)))
 
     # ------------------------------------------------------------------------------------------------------ the grid
 
@@ -105,7 +95,7 @@ class ResultList(Fold):
             item = QtWidgets.QListWidgetItem()
             item.setSizeHint(self.list.gridSize())
             item.setData(Qt.ItemDataRole.AccessibleTextRole, result.title)
-            item.setToolTip("\n".join(filter(None, (result.title, result.features, *result.warnings))))
+            item.setToolTip(result_tip(result))
             self.list.addItem(item)
         self._shown = results
         self.list.blockSignals(False)

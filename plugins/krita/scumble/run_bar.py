@@ -7,11 +7,12 @@ from typing import Any
 
 from .inputs import Elided, flat, hint
 from .link.fields import CONTROLS
+from .link.shown import breakable, stylise_words
 from .link.text import tr
 from .link.tickets import Stage, Ticket
 from .link.topics import Topic
 from .link.wording import progress_line
-from .look import IconButton, Picture, breakable
+from .look import IconButton, Picture
 from .qt import Qt, QtCore, QtWidgets
 from .widget import call_on, discard, guarded, listen, named, plain
 
@@ -55,7 +56,7 @@ class RunBar(QtWidgets.QWidget):
         tickets = self._studio.tickets
         self.progress.show_ticket(tickets[0] if tickets else None)
         self.queue.show_tickets(tickets[1:])
-        label = tr("Stylise (queue)") if tickets else tr("Stylise")
+        label, _ = stylise_words(bool(tickets))
         self.stylise.setText(plain(label))
         self.stylise.setAccessibleName(label)
         self._allow()
@@ -64,9 +65,7 @@ class RunBar(QtWidgets.QWidget):
         error = self._studio.why_not
         self.stylise.setEnabled(error is None)
         self.variations.setEnabled(error is None)
-        tip = tr("Paints the selected part in the manner of the styles, as a new layer.")
-        if self._studio.tickets:
-            tip = tr("Queues one more run, with the settings as they are now.")
+        _, tip = stylise_words(bool(self._studio.tickets))
         self.stylise.setToolTip(tip if error is None else error.text)
         self.why_not.setText(breakable(error.text) if error is not None else "")
         self.why_not.setVisible(error is not None)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from .inputs import flat, hint
+from .link.shown import cell_words
 from .link.text import tr
 from .link.topics import Topic
 from .look import decode, fitted
@@ -123,7 +124,7 @@ class Variation(QtWidgets.QToolButton):
 
     def show_cell(self, cell: Any, *, is_taken: bool) -> None:
         """Show a cell as it is now."""
-        words = {"waiting": tr("Waits"), "painting": tr("Painting…"), "failed": tr("Failed")}.get(cell.state, "")
+        words = cell_words(cell.state)
         self.setAccessibleName(f"{cell.label}, {words}" if words else cell.label)
         failure = f"\n{cell.error.text}" if cell.error is not None else ""
         self.setToolTip(f"{cell.label}{failure}")

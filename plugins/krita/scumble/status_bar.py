@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from .inputs import flat
+from .link.shown import DOTS, breakable, checks_text, facts
 from .link.text import tr
 from .link.topics import Topic
-from .link.wording import memory
-from .look import IconButton, breakable, signal_color
+from .look import IconButton, signal_color
 from .qt import Qt, QtCore, QtGui, QtWidgets, is_alive, open_path
 from .widget import call_on, guarded, listen, named, plain
 
 _FOLDER = Path(__file__).parent
 _DOT, _GAP = 10, 4
-_COLORS = {"starting": "amber", "ready": "green", "running": "running", "error": "red"}
 _POPUP_WIDTH = 300
 
 
@@ -88,7 +87,7 @@ class _Line(QtWidgets.QToolButton):
 
     def _draw(self) -> None:
         palette, roles, ratio = self.palette(), QtGui.QPalette.ColorRole, self.devicePixelRatioF()
-        meaning = _COLORS.get(self._dot, "")
+        meaning = DOTS.get(self._dot, "")
         color = palette.color(roles.Highlight) if meaning == "running" else signal_color(palette, meaning)
         pixmap = QtGui.QPixmap(round((_DOT + _GAP) * ratio), round(_DOT * ratio))
         pixmap.setDevicePixelRatio(ratio)
@@ -111,15 +110,15 @@ class StatusPopup(QtWidgets.QFrame):
         self.setObjectName("status-popup")
         self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
         self.setFixedWidth(_POPUP_WIDTH)
-        self._facts = {name: _fact(f"status-{name}") for name in ("version", "device", "memory", "features", "log")}
+        known = facts(studio.health, studio.log_folder())
+        self._facts = {name: _fact(f"status-{name}") for name in known}
         self.checks = _fact("self-test-result")
         column = QtWidgets.QVBoxLayout(self)
         grid, buttons = flat(QtWidgets.QGridLayout()), flat(QtWidgets.QGridLayout())
         grid.setColumnStretch(1, 1)
-        titles = (tr("Version"), tr("Device"), tr("Memory"), tr("Features"), tr("Log folder"))
-        for number, (title, fact) in enumerate(zip(titles, self._facts.values())):
+        for number, (name, (title, _)) in enumerate(known.items()):
             grid.addWidget(QtWidgets.QLabel(title), number, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(fact, number, 1)
+            grid.addWidget(self._facts[name], number, 1)
         column.addLayout(grid)
         for number, button in enumerate(self._make_buttons()):
             buttons.addWidget(button, number // 2, number % 2)
@@ -145,15 +144,9 @@ class StatusPopup(QtWidgets.QFrame):
 
     def refresh(self) -> None:
         """Show what is known."""
-        health, facts = self._studio.health, self._facts
-        unknown = tr("not running")
-        devices = health.devices if health is not None else ()
-        facts["version"].setText(health.version if health is not None else unknown)
-        facts["device"].setText("\n".join(each.description or each.name for each in devices) or "–")
-        free = [memory(each.memory_free_mb) for each in devices if each.memory_free_mb is not None]
-        facts["memory"].setText(tr("{memory} free", memory=", ".join(free)) if free else "–")
-        facts["features"].setText((health.features if health is not None else "") or "–")
-        facts["log"].setText(breakable(_home_shown(self._studio.log_folder())))
+        health = self._studio.health
+        for name, (_, text) in facts(health, self._studio.log_folder()).items():
+            self._facts[name].setText(text)
         self._restart.setText(plain(tr("Restart") if health is not None else tr("Start")))
         self._restart.setAccessibleName(tr("Restart") if health is not None else tr("Start"))
 
@@ -185,7 +178,7 @@ class StatusPopup(QtWidgets.QFrame):
     def _show_checks(self, checks: Sequence[Any]) -> None:
         if is_alive(self):
             self._is_testing = False
-            self._say("\n".join(f"{'✓' if check.ok else '✕'} {check.name}: {check.text}" for check in checks))
+            self._say(checks_text(checks))
 
     def _end_test(self) -> None:
         """A test that could not even be made is told as an error of the panel."""
@@ -224,11 +217,3 @@ def _fact(name: str) -> QtWidgets.QLabel:
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
-
-
-def _home_shown(path: Path) -> str:
-    """A path as one writes it: the home folder is ~."""
-    try:
-        return str(Path("~") / path.relative_to(Path.home()))
-    except ValueError:
-        return str(path)

@@ -12,15 +12,12 @@ from .library_popup import LibraryPopup
 from .link.canvas import Region
 from .link.fields import CONTROLS, MAX_STYLES
 from .link.settings import StyleRow
+from .link.shown import RegionChoice, layer_choices, region_choices, style_tip
 from .link.text import tr
 from .link.topics import Topic
 from .look import IconButton, Thumbnail, icon
-from .qt import Qt, QtCore, QtWidgets, is_alive
+from .qt import Qt, QtCore, QtGui, QtWidgets, is_alive
 from .widget import call_on, call_with, discard, guarded, listen, named, plain
-
-_MENU_LENGTH = 60
-"""The most layers that the menu names."""
-_NAME_LENGTH = 60
 
 
 class StyleRows(QtWidgets.QWidget):
@@ -99,13 +96,10 @@ class StyleRows(QtWidgets.QWidget):
         self._entry("add-from-library", tr("From library…"), tip, self._from_library, "palette-library")
 
     def _fill_layers(self, menu: QtWidgets.QMenu) -> None:
-        layers = list(self._studio.layers())
+        layers = layer_choices(self._studio.layers())
         menu.setEnabled(bool(layers))
-        several = len({layer.document_name for layer in layers}) > 1
-        for layer in layers[:_MENU_LENGTH]:
-            name = f"{layer.name} – {layer.document_name}" if several else layer.name
-            action = menu.addAction(plain(_short(name)))
-            call_on(self._studio, action.triggered, partial(self._studio.add_style_layer, layer.id))
+        for id, name in layers:
+            call_on(self._studio, menu.addAction(plain(name)).triggered, partial(self._studio.add_style_layer, id))
 
     def _entry(self, name: str, text: str, tip: str, action: Any, icon_name: str) -> None:
         entry = self._menu.addAction(icon(icon_name), plain(text))
@@ -132,7 +126,7 @@ class Row(QtWidgets.QFrame):
         super().__init__()
         self._studio, self._index = studio, index
         self._style = StyleRow("", "")
-        self._regions: tuple[tuple[str, str, str], ...] = ()
+        self._regions: tuple[RegionChoice, ...] = ()
         number = index + 1
         name = f"style-{index}"
         self.setObjectName(name)
@@ -180,10 +174,8 @@ class Row(QtWidgets.QFrame):
             self._ask_for_picture()
         self.setProperty("isMissing", not is_there)
         self.thumbnail.set_wrong(not is_there)
-        gone = tr("The file is not there: {path}", path=self._style.source)
-        tip = self._style.name if self._style.is_library else f"{self._style.name}\n{self._style.source}"
         for widget in (self.thumbnail, self.name):
-            widget.setToolTip(tip if is_there else gone)
+            widget.setToolTip(style_tip(self._style, is_there))
 
     def _arrange(self) -> None:
         row = flat(QtWidgets.QHBoxLayout(self))
@@ -209,20 +201,17 @@ class Row(QtWidgets.QFrame):
         self._studio.thumbnail(source, guarded(self._studio, show))
 
     def _show_regions(self, style: StyleRow, regions: Sequence[Region]) -> None:
-        known = tuple((region.id, region.name, region.kind) for region in regions)
-        if style.region and all(style.region != id for id, _, _ in known):
-            known += ((style.region, tr("{name} (gone)", name=style.region_name or style.region), "gone"),)
-        if known != self._regions or not self.region.count():
-            self._regions = known
+        choices = region_choices(style, regions)
+        if choices != self._regions:
+            self._regions = choices
             self.region.blockSignals(True)
             self.region.clear()
-            self.region.addItem(tr("Whole selection"), "")
             kind_before = ""
-            for id, name, kind in known:
-                if kind != kind_before:
+            for choice in choices:
+                if choice.kind != kind_before:
                     self.region.insertSeparator(self.region.count())
-                    kind_before = kind
-                self.region.addItem(_region_icon(kind), _short(name), id)
+                    kind_before = choice.kind
+                self.region.addItem(_region_icon(choice.kind), choice.name, choice.id)
             self.region.blockSignals(False)
         self.region.show_value(style.region)
 
@@ -232,8 +221,4 @@ class Row(QtWidgets.QFrame):
 
 
 def _region_icon(kind: str) -> Any:
-    return icon({"mask": "selectionMask", "layer": "paintLayer"}.get(kind, "warning"))
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
+    return icon({"mask": "selectionMask", "layer": "paintLayer"}.get(kind, "warning")) if kind else QtGui.QIcon()

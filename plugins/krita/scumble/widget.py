@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .link.guard import guarded
 from .link.topics import Topic
 from .qt import Qt, QtCore, QtWidgets, is_alive
 
-
-def guarded(studio: Any, action: Callable[..., Any]) -> Callable[..., None]:
-    """`action` such that what it raises is told to the studio: PyQt ends the host where an exception leaves a slot."""
-
-    @functools.wraps(action)
-    def run(*values: Any) -> None:
-        try:
-            action(*values)
-        except Exception as error:  # a slot's outermost edge
-            studio.report(error)
-
-    return run
+__all__ = ["call_on", "call_with", "discard", "guarded", "keeps_key", "listen", "named", "plain"]
 
 
 def call_on(studio: Any, signal: Any, action: Callable[[], Any]) -> None:
