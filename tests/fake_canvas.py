@@ -1,13 +1,16 @@
-"""A host without a screen: documents of one group, whose layers are arrays, for tests of the studio.
+"""A host without a screen: documents whose layers are arrays, for tests of the studio and of what hosts agree on.
 
 canvas = FakeCanvas()                          # one document, 40 × 30 px, with the layer "paint"
 canvas.select(5, 5, 20, 10)
 canvas.document.layers[-1]                     # the newest layer
+canvas.document.undo()                         # takes the newest away again
+canvas.document.composite()                    # the whole picture
 canvas.close("document-1")                     # it goes away
 canvas.refuse = LinkError("host-refused", …)   # what takes long is refused
 """
 
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 import plugins
@@ -20,7 +23,10 @@ from krita_scumble.link.pixels import Plane, Rect, png, scaled_down  # noqa: E40
 
 @dataclass
 class FakeLayer:
-    """`pixels` is (height, width, 4) uint8, its corner at `x`, `y`."""
+    """`pixels` is (height, width, 4) uint8, its corner at `x`, `y`; a group has none of its own.
+
+    `group` is the id of the group that it is in.
+    """
 
     id: str
     name: str
@@ -29,6 +35,8 @@ class FakeLayer:
     y: int = 0
     mask: np.ndarray | None = None
     shown: bool = True
+    group: str = ""
+    is_group: bool = False
 
     @property
     def box(self):
@@ -36,18 +44,88 @@ class FakeLayer:
 
 
 @dataclass
+class FakeMask:
+    """A mask of a document's own, of the document's size, that can be a region."""
+
+    id: str
+    name: str
+    data: np.ndarray
+
+
+@dataclass
 class FakeDocument:
+    """`layers` are from the bottom up, also those of one group; `active` is the index of one of them."""
+
     id: str
     width: int
     height: int
     layers: list
     active: int = 0
     selection: np.ndarray | None = None
+    masks: list = field(default_factory=list)
     notes: dict = field(default_factory=dict)
-    undo: list = field(default_factory=list)
+    done: list = field(default_factory=list)
+    undone: list = field(default_factory=list)
+    made: int = 0
+
+    @property
+    def canvas(self):
+        return Rect(0, 0, self.width, self.height)
 
     def find(self, id):
         return next((each for each in self.layers if each.id == id), None)
+
+    def listed(self, group=""):
+        """All layers from the top down, a group before what is in it."""
+        for each in [each for each in reversed(self.layers) if each.group == group]:
+            yield each
+            yield from self.listed(each.id) if each.is_group else ()
+
+    def insert(self, layer, above):
+        """Add a layer above another, or on top, as a step of undo; the active one stays so."""
+        self.done.append(list(self.layers))
+        self.undone.clear()
+        self._set([*self.layers[: above + 1], layer, *self.layers[above + 1 :]])
+
+    def undo(self):
+        """Take back one step."""
+        self.undone.append(self.layers)
+        self._set(self.done.pop())
+
+    def redo(self):
+        """Do again what was taken back."""
+        self.done.append(self.layers)
+        self._set(self.undone.pop())
+
+    def _set(self, layers):
+        active, self.layers = self.layers[self.active].id if self.layers else "", layers
+        self.active = next((number for number, each in enumerate(layers) if each.id == active), 0)
+
+    def seen(self, layer, box):
+        """A layer's pixels in a box as its mask leaves them; a group's are those of what is in it."""
+        if layer.is_group:
+            return self.composite(box, layer.id)
+        pixels = cut(layer.pixels, (layer.x, layer.y), box)
+        if layer.mask is not None:
+            mask = cut(layer.mask, (layer.x, layer.y), box)
+            pixels[..., 3] = np.rint(pixels[..., 3] * (mask / 255.0))
+        return pixels
+
+    def bounds(self, layer):
+        """Where a layer has pixels."""
+        if layer.is_group:
+            within = (self.bounds(each) for each in self.layers if each.group == layer.id)
+            return reduce(Rect.united, within, Rect(0, 0, 0, 0))
+        return layer.box if layer.pixels[..., 3].any() else Rect(0, 0, 0, 0)
+
+    def composite(self, box=None, group=""):
+        """The whole picture, or what is in a group, in a box."""
+        box = box or self.canvas
+        below = np.zeros((box.height, box.width, 4), np.uint8)
+        for layer in self.layers:
+            if layer.group == group and layer.shown:
+                below = over(self.seen(layer, box), below)
+        return below
 
 
 def painted(width, height, seed=0):
@@ -55,6 +133,36 @@ def painted(width, height, seed=0):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
     pixels[..., 3] = 255
     return pixels
+
+
+def cut(array, at, box):
+    """The part of an array in a box of the document; zeros where it has nothing."""
+    full = np.zeros((box.height, box.width, *array.shape[2:]), array.dtype)
+    there = Rect(at[0], at[1], array.shape[1], array.shape[0]).intersected(box)
+    if not there.is_empty:
+        x, y = there.x - at[0], there.y - at[1]
+        full[there.y - box.y :, there.x - box.x :][: there.height, : there.width] = array[
+            y : y + there.height, x : x + there.width
+        ]
+    return full
+
+
+def over(above, below):
+    """Pixels over others; straight alpha."""
+    share = above[..., 3:] / 255.0
+    under = below[..., 3:] / 255.0 * (1 - share)
+    alpha = share + under
+    color = (share * above[..., :3] + under * below[..., :3]) / np.where(alpha == 0, 1, alpha)
+    return np.rint(np.concatenate([color, 255 * alpha], axis=2)).astype(np.uint8)
+
+
+def array_of(plane):
+    """A plane as (height, width, channels) uint8, RGB."""
+    types = {1: ("u1", 1), 2: ("<u2", 257), 4: ("<f4", 1 / 255)}
+    kind, unit = types[plane.depth]
+    found = np.frombuffer(bytes(plane.data), kind).reshape(plane.height, plane.width, plane.channels)
+    found = np.rint(found / unit).astype(np.uint8)
+    return found[..., [2, 1, 0, 3]] if plane.is_bgr else found
 
 
 class FakeCanvas(Canvas):
@@ -101,16 +209,16 @@ class FakeCanvas(Canvas):
             rows, columns = np.nonzero(document.selection)
             x, y = int(columns.min()), int(rows.min())
             selection = Rect(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)
-        canvas = Rect(0, 0, document.width, document.height)
-        visible = layer.pixels[..., 3].any()
-        bounds = layer.box if visible else Rect(0, 0, 0, 0)
-        return Subject(document.id, layer.id, layer.name, canvas, bounds, selection, document.id)
+        bounds = document.bounds(layer)
+        return Subject(document.id, layer.id, layer.name, document.canvas, bounds, selection, document.id)
 
     def regions(self, document):
-        return [Region(f"layer:{each.id}", each.name, "layer") for each in self.documents[document].layers]
+        found = self._document(document)
+        masks = [Region(f"mask:{each.id}", each.name, "mask") for each in found.masks]
+        return masks + [Region(f"layer:{each.id}", each.name, "layer") for each in found.listed()]
 
     def layers(self):
-        return [LayerName(each.id, each.name, one.id) for one in self.documents.values() for each in one.layers]
+        return [LayerName(each.id, each.name, one.id) for one in self.documents.values() for each in one.listed()]
 
     def has_document(self, document):
         return document in self.documents
@@ -120,49 +228,53 @@ class FakeCanvas(Canvas):
         return found.shown if found else None
 
     def show(self, document, layer, shown):
-        if self.is_shown(document, layer) is None:
-            raise LinkError("layer-gone", "The layer is gone.")
-        self.documents[document].find(layer).shown = shown
+        self._layer(document, layer).shown = shown
 
     def recipe(self):
-        return (
-            self.document.notes.get(f"recipe {self.document.layers[self.document.active].id}") if self.active else None
-        )
+        if not self.active or not self.document.layers:
+            return None
+        return self.document.notes.get(f"recipe {self.document.layers[self.document.active].id}") or None
+
+    def _document(self, document):
+        if document not in self.documents:
+            raise LinkError("document-closed", "The document was closed.")
+        return self.documents[document]
+
+    def _layer(self, document, layer):
+        found = self._document(document).find(layer)
+        if found is None:
+            raise LinkError("layer-gone", "The layer is gone.")
+        return found
 
     # ------------------------------------------------------------------------------------------------------ pixels
-
-    def _cut(self, array, at, box):
-        """The part of an array in a box of the document; zeros where it has nothing."""
-        full = np.zeros((box.height, box.width, *array.shape[2:]), array.dtype)
-        there = Rect(at[0], at[1], array.shape[1], array.shape[0]).intersected(box)
-        if not there.is_empty:
-            x, y = there.x - at[0], there.y - at[1]
-            full[there.y - box.y :, there.x - box.x :][: there.height, : there.width] = array[
-                y : y + there.height, x : x + there.width
-            ]
-        return full
 
     def take(self, subject, box, regions, use_selection):
         yield
         if self.refuse:
             raise self.refuse
-        if subject.document not in self.documents:
-            raise LinkError("document-closed", "The document was closed.")
-        document = self.documents[subject.document]
-        layer = document.find(subject.layer)
-        if layer is None:
-            raise LinkError("layer-gone", "The layer is gone.")
-        content = self._cut(layer.pixels, (layer.x, layer.y), box)
-        mask = self._gray(self._cut(document.selection, (0, 0), box)) if use_selection else None
+        document = self._document(subject.document)
+        content = document.seen(self._layer(subject.document, subject.layer), box)
+        mask = None
+        if use_selection and subject.selection is not None:
+            if document.selection is None:
+                raise LinkError("nothing-selected", "The selection is gone.")
+            mask = self._gray(cut(document.selection, (0, 0), box))
         yield
         found = {}
         for region in regions:
-            other = document.find(region.partition(":")[2])
-            if other is None:
-                raise LinkError("layer-gone", "The region is gone.")
-            found[region] = self._gray(self._cut(other.pixels[..., 3], (other.x, other.y), box))
+            found[region] = self._gray(self._covered(subject.document, region, box))
         content = Plane(box.width, box.height, 4, 1, content[..., [2, 1, 0, 3]].tobytes(), is_bgr=True)
         return Taken(subject, box, content, mask, found)
+
+    def _covered(self, document, region, box):
+        kind, _, id = region.partition(":")
+        if kind == "layer":
+            layer = self._layer(document, id)
+            return self.documents[document].seen(layer, box)[..., 3]
+        mask = next((each for each in self._document(document).masks if each.id == id), None)
+        if mask is None:
+            raise LinkError("layer-gone", "The region is gone.")
+        return cut(mask.data, (0, 0), box)
 
     @staticmethod
     def _gray(array):
@@ -172,30 +284,26 @@ class FakeCanvas(Canvas):
         yield
         if self.refuse:
             raise self.refuse
-        if layer.document not in self.documents:
-            raise LinkError("document-closed", "The document was closed.")
-        document = self.documents[layer.document]
-        size = (layer.box.height, layer.box.width)
-        pixels = np.frombuffer(bytes(layer.pixels.data), np.uint8).reshape(*size, 4)
-        if layer.pixels.is_bgr:
-            pixels = pixels[..., [2, 1, 0, 3]]
-        mask = None if layer.mask is None else np.frombuffer(bytes(layer.mask.data), np.uint8).reshape(size)
-        new = FakeLayer(
-            f"{document.id}-{len(document.undo)}", layer.title, pixels.copy(), layer.box.x, layer.box.y, mask
-        )
-        index = next((number for number, each in enumerate(document.layers) if each.id == layer.above), None)
-        document.undo.append(new.id)
-        document.layers.insert(len(document.layers) if index is None else index + 1, new)
+        document = self._document(layer.document)
+        pixels = array_of(layer.pixels).copy()
+        mask = None if layer.mask is None else array_of(layer.mask)[..., 0].copy()
+        document.made += 1
+        new = FakeLayer(f"{document.id}-{document.made}", layer.title, pixels, layer.box.x, layer.box.y, mask)
+        below = document.find(layer.above)
+        new.group = below.group if below else ""
+        document.insert(new, len(document.layers) if below is None else document.layers.index(below))
         document.notes[f"recipe {new.id}"] = layer.recipe
-        return Placed(new.id, "" if index is not None else "The layer is gone; the result is on top.")
+        return Placed(new.id, "" if below else "The layer is gone; the result is on top.")
 
     def picture_of(self, layer):
         yield
         for document in self.documents.values():
             found = document.find(layer)
             if found is not None:
-                data = found.pixels.tobytes()
-                return png(Plane(found.box.width, found.box.height, 4, 1, data))
+                box = document.bounds(found)
+                if box.is_empty:
+                    raise LinkError("nothing-there", "The layer is empty.")
+                return png(Plane(box.width, box.height, 4, 1, document.seen(found, box).tobytes()))
         raise LinkError("layer-gone", "The layer is gone.")
 
     def clipboard(self):
@@ -216,7 +324,7 @@ class FakeCanvas(Canvas):
         self.memory[name] = text
 
     def noted(self, document, name):
-        return self.documents[document].notes.get(name, "")
+        return self._document(document).notes.get(name, "")
 
     def note(self, document, name, text):
-        self.documents[document].notes[name] = text
+        self._document(document).notes[name] = text
