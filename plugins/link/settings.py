@@ -354,7 +354,7 @@ def _row(value: Any) -> StyleRow | None:
     if not found.get("source"):
         return None
     found.setdefault("name", "")
-    found["name"] = found["name"] or _name_of(found["source"])
+    found["name"] = found["name"] or name_of(found["source"])
     return StyleRow(**found)
 
 
@@ -384,7 +384,7 @@ def _differs(name: str, value: Any) -> bool:
     return name not in BY_NAME or (value is not None and value != BY_NAME[name].default)
 
 
-def _name_of(source: str) -> str:
+def name_of(source: str) -> str:
     """What a row is called whose name nobody knows: a file's name without its ending, a style's id."""
     if source.startswith(LIBRARY):
         return source[len(LIBRARY) :]
