@@ -67,6 +67,8 @@ class _Batch:
         result = next(iter(self._runs.results), None)
         if result is None:
             raise LinkError("cancelled", tr("The job was stopped from outside."))
+        if not result.layer:  # which a panel would offer to add to another
+            raise LinkError("document-closed", tr("The document was closed."))
         return Painted(result.layer, self._runs.notice)
 
     def _changed(self, ticket: Ticket) -> None:
