@@ -68,10 +68,11 @@ def test_a_call_paints_and_tells_the_new_layer(caller, canvas, daemon):
     # the made-up daemon turns all values upside down
     source = canvas.document.layers[0].pixels[new.y :, new.x :][: new.pixels.shape[0], : new.pixels.shape[1]]
     assert np.array_equal(new.pixels, 255 - source)
-    assert len(canvas.document.undo) == 1
     (order,) = daemon.arguments("submit")
     assert order["recipe"]["strength"] == 42
     assert json.loads(canvas.document.notes[f"recipe {new.id}"])["strength"] == 42
+    canvas.document.undo()
+    assert [layer.name for layer in canvas.document.layers] == ["paint"]
 
 
 def test_the_caller_hears_how_far_it_is(caller, daemon):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from gi.repository import GLib
-
+from .gimp import GLib
 from .link.canvas import Loop
 
 

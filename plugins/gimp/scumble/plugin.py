@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gi.repository import Gimp, Gio, GLib, GObject
+from gi.repository import GObject
 
 from .arguments import TABLE, Argument, Arguments, settings_of
 from .batch import paint
 from .canvas import GimpCanvas
+from .gimp import Gimp, Gio, GLib
 from .link import text
 from .link.errors import LinkError
 from .link.steps import internal
@@ -22,7 +24,7 @@ from .progress import Progress
 NAME = "plug-in-scumble"
 FOLDER = Path(__file__).resolve().parent
 
-_OF_THE_CALL = frozenset({"bad-recipe", "missing-file", "no-style", "no-layer"})
+_OF_THE_CALL = frozenset({"bad-recipe", "missing-file", "no-style", "no-layer", "several-layers"})
 """The errors that are in what the procedure was given."""
 _MENU = "<Image>/Filters/Artistic"
 _AUTHORS, _YEAR = "The Scumble authors", "2026"
@@ -148,8 +150,8 @@ def _paint(
 ) -> Gimp.Layer:
     """Paint without a dialog, on the one drawable that is given."""
     settings = settings_of(read(config))
-    if len(drawables) != 1:
-        raise LinkError("no-layer", tr("{count} layers are given.", count=len(drawables)), tr("Select one."))
+    if not drawables:
+        raise LinkError("no-layer", tr("No layer is given."))
     canvas = GimpCanvas(image, drawables)
     progress = Progress()
     try:
@@ -159,3 +161,8 @@ def _paint(
     if painted.notice:
         Gimp.message(painted.notice)
     return canvas.item(painted.layer)
+
+
+def main() -> None:
+    """Serve GIMP's one request, which is in the command line."""
+    Gimp.main(ScumblePlugIn.__gtype__, sys.argv)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from gi.repository import Gimp
-
+from .gimp import Gimp
 from .link.text import tr
 from .link.tickets import Stage, Ticket
 from .link.wording import progress_line

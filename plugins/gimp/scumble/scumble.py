@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Where GIMP comes in: it runs plug-ins/scumble/scumble.py with a Python of its own choice.
 
-The folder becomes the package `scumble_gimp`, so that its modules are found by no other name: not those of another
-plug-in or of an installed Scumble here, nor these where Python looks for its own.
+The folder becomes the package `scumble_gimp`. Python does not look into it for anything else: not for its own modules,
+which some here are called alike, and no other `scumble` is taken for this one.
 """
 
 import sys
@@ -10,23 +10,18 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-import gi
-
-gi.require_version("Gimp", "3.0")
-gi.require_version("Gegl", "0.4")
-from gi.repository import Gimp  # noqa: E402
-
 PACKAGE = "scumble_gimp"
+FOLDER = Path(__file__).resolve().parent
 
 
-def load(folder: Path) -> None:
-    """Make a folder the package, and have Python look there for nothing else."""
-    sys.path[:] = [each for each in sys.path if Path(each).resolve() != folder]
-    spec = spec_from_file_location(PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)])
+def load() -> None:
+    """Make the folder the package."""
+    sys.path[:] = [each for each in sys.path if Path(each).resolve() != FOLDER]
+    spec = spec_from_file_location(PACKAGE, FOLDER / "__init__.py", submodule_search_locations=[str(FOLDER)])
     assert spec is not None and spec.loader is not None, "a Python file has a loader"
-    sys.modules[PACKAGE] = module = module_from_spec(spec)
+    module = sys.modules[PACKAGE] = module_from_spec(spec)
     spec.loader.exec_module(module)
 
 
-load(Path(__file__).resolve().parent)
-Gimp.main(import_module(f"{PACKAGE}.plugin").ScumblePlugIn.__gtype__, sys.argv)
+load()
+import_module(f"{PACKAGE}.plugin").main()
