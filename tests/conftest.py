@@ -5,7 +5,7 @@ import os
 import signal
 
 from daemons import daemon  # noqa: F401 - a fixture: one real daemon for all files
-from made_plugins import krita_machine, plugin_bundle, plugin_tree  # noqa: F401 - fixtures
+from made_plugins import machine, plugin_bundle, plugin_tree, program  # noqa: F401 - fixtures
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -11,10 +11,13 @@ from pathlib import Path
 import click
 import pytest
 from helpers import ship
+from made_plugins import OWN
 
-from scumble import doctor, probe
+from scumble import doctor, installing, probe
 from scumble import report as report_of
 from scumble.cli import cli
+from scumble.hosts import Host, Program
+from scumble.installing import places_of
 from scumble.report import Line, Mark, Report, Section
 
 TOKEN = "Zk3-a_secretTOKENsecret-9aaBBccDDeeFF00112233"
@@ -268,87 +271,117 @@ def test_weights_without_torch(home, monkeypatch):
     assert "scumble-lite.safetensors, vgg19.safetensors" in line(report, "Weights", "weights").text
 
 
-def test_hosts(home, monkeypatch):
-    from scumble.hosts import Host, Program
+@pytest.fixture
+def found_hosts(monkeypatch):
+    """The hosts on this machine, to be filled."""
+    found = []
+    monkeypatch.setattr("scumble.hosts.find", lambda *_: found)
+    return found
 
-    folder = home / "plug-ins"
-    (folder / "scumble").mkdir(parents=True)
-    found = [
-        Host(Program.GIMP, "installed", home / "gimp", "3.0.4", (folder,)),
-        Host(Program.KRITA, "flatpak", home / "krita", "4.4.8", ()),
-    ]
-    monkeypatch.setattr("scumble.hosts.find", lambda: found)
+
+def host(program, home, version=None, channel="installed"):
+    """One of a program, with its own folder and, for Krita, its settings in `home`."""
+    settings = home / "kritarc" if program is Program.KRITA else None
+    version = version or {Program.KRITA: "5.2.9", Program.GIMP: "3.0.4"}[program]
+    return Host(program, channel, home / "program", version, (home / "its",), settings)
+
+
+def test_hosts_that_are_too_old_or_not_there(home, found_hosts):
+    found_hosts.append(host(Program.KRITA, home, "4.4.8", "flatpak"))
     report = examined(home)
-    assert line(report, "Krita and GIMP", "GIMP").mark is Mark.OK
-    assert "the plug-in is there" in line(report, "Krita and GIMP", "plug-ins").text
     assert line(report, "Krita and GIMP", "Krita").mark is Mark.WARNING
     assert "5.1 or later" in line(report, "Krita and GIMP", "Krita").hint
+    assert line(report, "Krita and GIMP", "GIMP") == Line(Mark.NOTE, "GIMP", "was not found.")
+    found_hosts[:] = [host(Program.GIMP, home, "2.99.18")]
+    found = line(examined(home), "Krita and GIMP", "GIMP")
+    assert found.mark is Mark.WARNING and "2.99.18" in found.text and "3.0 or later" in found.hint
+
+
+def test_a_gimp_that_does_not_tell_its_version(home, found_hosts, plugin_tree):
+    first = replace(host(Program.GIMP, home), version=None, folders=())
+    found_hosts.append(first)
+    assert "started once" in plugin(home).text
+    found_hosts[0] = replace(first, folders=(home / "GIMP/3.0", home / "GIMP/3.2"))
+    told = [each.text for each in section(examined(home), "Krita and GIMP").lines if each.label == "plug-in"]
+    assert told == [f"It is not in {home}/GIMP/{name}/plug-ins." for name in ("3.0", "3.2")]
 
 
 @pytest.fixture
-def krita(home, monkeypatch):
-    """The place of the one Krita on this machine."""
-    from scumble.hosts import Host, Program
-    from scumble.installing import places_of
+def place(home, found_hosts, program):
+    """The place of the program's one host on this machine."""
+    found_hosts.append(host(program, home))
+    return places_of(found_hosts[0])[0]
 
-    host = Host(Program.KRITA, "installed", home / "krita", "5.2.9", (home / "krita/pykrita",), home / "kritarc")
-    monkeypatch.setattr("scumble.hosts.find", lambda: [host])
-    return places_of(host)[0]
+
+@pytest.fixture
+def again(program):
+    """What puts it right."""
+    return f"scumble install {program.name.lower()}"
 
 
 def plugin(home, label="plug-in"):
     return line(examined(home), "Krita and GIMP", label)
 
 
-def test_the_plugin_in_krita(home, krita, plugin_bundle):
-    from scumble import installing
-
+def test_the_plugin(home, place, plugin_bundle, program, again):
     found = plugin(home)
-    assert found.mark is Mark.NOTE and found.hint == "scumble install krita"
-    installing.install(krita, plugin_bundle)
-    assert plugin(home) == Line(
-        Mark.OK, "plug-in", f"version {plugin_bundle.version} in {krita.folder}/pykrita/scumble"
-    )
+    assert found.mark is Mark.NOTE and found.hint == again
+    installing.install(place, plugin_bundle)
+    assert plugin(home) == Line(Mark.OK, "plug-in", f"version {plugin_bundle.version} in {place.folder}/{OWN[program]}")
+    labels = [each.label for each in section(examined(home), "Krita and GIMP").lines]
+    assert ("turned on" in labels) == (program is Program.KRITA)
+
+
+@pytest.mark.parametrize("program", [Program.KRITA], ids=str)
+def test_whether_it_is_turned_on(home, place, plugin_bundle, again):
+    installing.install(place, plugin_bundle)
     found = plugin(home, "turned on")
-    assert found.mark is Mark.WARNING and str(krita.settings) in found.text and found.hint == "scumble install krita"
-    installing.turn_on(krita)
+    assert found.mark is Mark.WARNING and str(place.settings) in found.text and found.hint == again
+    installing.turn_on(place)
     assert plugin(home, "turned on").mark is Mark.OK
 
 
 @pytest.mark.parametrize("version", ["0.0.1", None])
-def test_another_version_of_the_plugin(home, krita, plugin_bundle, plugin_tree, version):
-    from scumble import installing
-
-    installing.install(krita, replace(plugin_bundle, version=version or plugin_bundle.version))
+def test_another_version_of_the_plugin(home, place, plugin_bundle, plugin_tree, version, again):
+    installing.install(place, replace(plugin_bundle, version=version or plugin_bundle.version))
     (plugin_tree / "link/text.py").write_bytes(b"HELLO = 2")
     found = plugin(home)
-    assert found.mark is Mark.WARNING and found.hint == "scumble install krita"
+    assert found.mark is Mark.WARNING and found.hint == again
     assert (f"version {version}" if version else "another build") in found.text and plugin_bundle.version in found.text
 
 
-def test_a_plugin_that_is_damaged_or_foreign(home, krita, plugin_bundle):
-    from scumble import installing
-
-    installing.install(krita, plugin_bundle)
-    own = krita.folder / "pykrita/scumble"
+def test_a_plugin_that_is_damaged_or_foreign(home, place, plugin_bundle, program, again):
+    installing.install(place, plugin_bundle)
+    own = place.folder / OWN[program]
     (own / "__init__.py").unlink()
     found = plugin(home)
-    assert found.mark is Mark.WARNING and "not as it was" in found.text and found.hint == "scumble install krita"
+    assert found.mark is Mark.WARNING and "__init__.py is missing" in found.text and found.hint == again
     (own / "installed.json").unlink()
     found = plugin(home)
     assert found.mark is Mark.WARNING and "not put there by Scumble" in found.text and "Move" in found.hint
 
 
-def test_settings_that_cannot_be_read_and_a_plugin_that_is_not_whole(home, krita, plugin_bundle, plugin_tree):
-    from scumble import installing
+@pytest.mark.parametrize("program", [Program.GIMP], ids=str)
+def test_a_plugin_that_may_not_be_run(home, place, plugin_bundle, again):
+    installing.install(place, plugin_bundle)
+    (place.folder / "plug-ins/scumble/scumble.py").chmod(0o644)
+    found = plugin(home)
+    assert found.mark is Mark.WARNING and "scumble.py may not be run" in found.text and found.hint == again
 
-    installing.install(krita, plugin_bundle)
-    krita.settings.mkdir()
-    report = examined(home)
-    told = [each for each in section(report, "Krita and GIMP").lines if each.label == "plug-in"]
+
+@pytest.mark.parametrize("program", [Program.KRITA], ids=str)
+def test_settings_that_cannot_be_read(home, place, plugin_bundle):
+    installing.install(place, plugin_bundle)
+    place.settings.mkdir()
+    told = [each for each in section(examined(home), "Krita and GIMP").lines if each.label == "plug-in"]
     assert [each.mark for each in told] == [Mark.OK, Mark.WARNING] and "kritarc cannot be read" in told[1].text
-    (plugin_tree / "krita/scumble.desktop").unlink()
-    assert "scumble.desktop" in plugin(home).text and "Install Scumble again" in plugin(home).hint
+
+
+@pytest.mark.usefixtures("place")
+def test_sources_that_are_not_whole(home, plugin_tree, program):
+    name = {Program.KRITA: "krita/scumble.desktop", Program.GIMP: "gimp/scumble/scumble.py"}[program]
+    (plugin_tree / name).unlink()
+    assert name in plugin(home).text and "Install Scumble again" in plugin(home).hint
 
 
 def test_a_stale_runtime_file(home):

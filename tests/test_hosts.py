@@ -6,7 +6,7 @@ import time
 import pytest
 
 from scumble import hosts
-from scumble.hosts import Program, System, find, krita_folders
+from scumble.hosts import Program, System, channels, find, own_folders
 
 
 @pytest.fixture
@@ -53,11 +53,9 @@ def test_krita_on_the_path(linux):
         path,
         "5.2.9-beta1",
     )
-    assert host.plugin_folders == (linux.home / ".local/share/krita/pykrita",)
+    assert host.folders == (linux.home / ".local/share/krita",)
     assert host.settings == linux.home / ".config/kritarc"
-    assert host.number == (5, 2, 9) and not host.is_too_old and not host.has_plugin
-    (host.plugin_folders[0] / "scumble").mkdir(parents=True)
-    assert host.has_plugin
+    assert host.number == (5, 2, 9) and not host.is_too_old
 
 
 def test_gimp_is_one_installation_under_all_its_names(linux):
@@ -66,8 +64,16 @@ def test_gimp_is_one_installation_under_all_its_names(linux):
     linux.says["gimp-console-3.0"] = "GNU Image Manipulation Program version 3.0.4\n"
     (host,) = find(linux)
     assert host.executable.name == "gimp-console-3.0" and host.version == "3.0.4"
-    assert host.plugin_folders == (linux.home / ".config/GIMP/3.0/plug-ins",)
+    assert host.folders == (linux.home / ".config/GIMP/3.0",)
     assert len(linux.ran) == 1
+
+
+def test_only_what_is_asked_for_is_looked_at(linux):
+    for name in ("krita", "gimp"):
+        program(linux.root / "bin" / name)
+        (linux.root / "snap" / name / "current").mkdir(parents=True)
+    assert [host.program for host in find(linux, [Program.GIMP])] == [Program.GIMP] * 2
+    assert [command[0].rpartition("/")[2] for command in linux.ran] == ["gimp"]
 
 
 def test_the_environment_names_the_folders(tmp_path):
@@ -76,14 +82,30 @@ def test_the_environment_names_the_folders(tmp_path):
         program(system.root / "bin" / name)
         system.says[name] = says
     krita, gimp = find(system)
-    assert [str(each) for each in krita.plugin_folders + gimp.plugin_folders] == [
-        "/data/krita/pykrita",
-        "/config/GIMP/3.2/plug-ins",
-    ]
+    assert [str(each) for each in krita.folders + gimp.folders] == ["/data/krita", "/config/GIMP/3.2"]
     assert str(krita.settings) == "/config/kritarc" and gimp.settings is None
 
 
-@pytest.mark.parametrize(("says", "is_too_old"), [("version 2.10.36", True), ("version 3.0.0", False), ("", False)])
+@pytest.mark.parametrize(("named", "folder"), [("elsewhere", "elsewhere"), ("/else/where", "/else/where")])
+def test_gimps_own_variable_names_its_folder(tmp_path, named, folder):
+    system = made(tmp_path, "linux", GIMP3_DIRECTORY=named)
+    program(system.root / "bin/gimp")
+    program(system.root / "bin/krita")
+    system.says["gimp"] = "version 3.0.4"
+    krita, gimp = find(system)
+    assert gimp.folders == (system.home / folder,) and krita.folders == (system.home / ".local/share/krita",)
+
+
+@pytest.mark.parametrize(
+    ("says", "is_too_old"),
+    [
+        ("version 2.10.36", True),
+        ("version 2.99.18", True),
+        ("version 3.0.0-RC1", False),
+        ("version 3.0.0", False),
+        ("", False),
+    ],
+)
 def test_an_old_gimp_is_told(linux, says, is_too_old):
     program(linux.root / "bin/gimp")
     linux.says["gimp"] = says
@@ -94,20 +116,22 @@ def test_without_a_version_the_folders_that_are_there_are_told(linux):
     program(linux.root / "bin/gimp")
     for name in ("3.10", "3.0", "2.10", "3.2"):
         (linux.home / ".config/GIMP" / name).mkdir(parents=True)
-    assert [path.parent.name for path in find(linux)[0].plugin_folders] == ["3.0", "3.2", "3.10"]
+    (linux.home / ".config/GIMP/3.4").touch()
+    assert [path.name for path in find(linux)[0].folders] == ["3.0", "3.2", "3.10"]
 
 
 @pytest.mark.parametrize("place", ["root/var/lib/flatpak", "home/.local/share/flatpak"])
-def test_flatpaks_have_folders_of_their_own(linux, tmp_path, place):
+def test_flatpaks_and_their_folders(linux, tmp_path, place):
+    """Krita's has its own; GIMP's is let into the user's settings, as its manifest on Flathub says."""
     for app in ("org.kde.krita", "org.gimp.GIMP"):
         (tmp_path / place / "app" / app).mkdir(parents=True)
     program(linux.root / "var/lib/flatpak/exports/bin/krita")
     system = System("linux", linux.home, {"PATH": str(linux.root / "var/lib/flatpak/exports/bin")}, linux.root, flatpak)
     krita, gimp = find(system)
     assert krita.channel == gimp.channel == "flatpak" and krita.version == "5.2.9" and gimp.version == "3.0.4"
-    assert krita.plugin_folders == (linux.home / ".var/app/org.kde.krita/data/krita/pykrita",)
+    assert krita.folders == (linux.home / ".var/app/org.kde.krita/data/krita",)
     assert krita.settings == linux.home / ".var/app/org.kde.krita/config/kritarc" and gimp.settings is None
-    assert gimp.plugin_folders == (linux.home / ".var/app/org.gimp.GIMP/config/GIMP/3.0/plug-ins",)
+    assert gimp.folders == (linux.home / ".config/GIMP/3.0",)
 
 
 def flatpak(command):
@@ -115,19 +139,31 @@ def flatpak(command):
     return f"Name\n\n          ID: {command[-1]}\n     Version: {version}\n"
 
 
-def test_snaps_have_folders_of_their_own(linux):
-    (linux.root / "snap/gimp/current").mkdir(parents=True)
-    (linux.home / "snap/gimp/current/.config/GIMP/3.0").mkdir(parents=True)
+@pytest.mark.parametrize(
+    ("says", "version", "folders"),
+    [
+        ("name: gimp\nversion: '3.2.6'\nbase: core24\n", "3.2.6", ["3.2"]),
+        ("name: gimp\nversion: 2.10.38\n", "2.10.38", ["2.10"]),
+        ("name: gimp\n", None, ["3.0"]),
+        (None, None, ["3.0"]),
+    ],
+)
+def test_snaps_have_folders_of_their_own(linux, says, version, folders):
+    (linux.root / "snap/gimp/current/meta").mkdir(parents=True)
+    if says is not None:
+        (linux.root / "snap/gimp/current/meta/snap.yaml").write_text(says)
+    own = linux.home / "snap/gimp/current/.config/GIMP"
+    (own / "3.0").mkdir(parents=True)
     (host,) = find(linux)
-    assert host.channel == "snap" and host.version is None
-    assert host.plugin_folders == (linux.home / "snap/gimp/current/.config/GIMP/3.0/plug-ins",)
+    assert host.channel == "snap" and host.version == version
+    assert host.folders == tuple(own / each for each in folders)
 
 
 def test_kritas_snap(linux):
     (linux.root / "snap/krita/current").mkdir(parents=True)
     (host,) = find(linux)
     own = linux.home / "snap/krita/current"
-    assert (host.plugin_folders, host.settings) == ((own / ".local/share/krita/pykrita",), own / ".config/kritarc")
+    assert (host.folders, host.settings) == ((own / ".local/share/krita",), own / ".config/kritarc")
 
 
 def test_appimages_are_found_by_their_names_and_not_run(linux):
@@ -149,10 +185,20 @@ def test_windows(tmp_path):
     program(files / "GIMP 3/bin/gimp-3.0.exe")
     program(files / "GIMP 3/bin/gimp-3.exe")
     krita, gimp = find(system)
-    assert krita.plugin_folders == (tmp_path / "roam/krita/pykrita",) and krita.version is None
-    assert krita.settings == tmp_path / "local/kritarc" and [*krita_folders(system)] == ["installed"]
-    assert gimp.plugin_folders == (tmp_path / "roam/GIMP/3.0/plug-ins",) and gimp.version == "3.0"
+    assert krita.folders == (tmp_path / "roam/krita",) and krita.version is None
+    assert krita.settings == tmp_path / "local/kritarc" and channels(system) == ("installed",)
+    assert gimp.folders == (tmp_path / "roam/GIMP/3.0",) and gimp.version == "3.0"
     assert system.ran == []
+
+
+def test_a_gimp_on_windows_that_does_not_tell_its_version(tmp_path):
+    system = made(tmp_path, "win32", ProgramFiles=str(tmp_path / "files"), APPDATA=str(tmp_path / "roam"))
+    program(tmp_path / "files/GIMP 3/bin/gimp-3.exe")
+    assert [(host.version, host.folders) for host in find(system)] == [(None, ())]
+    for name in ("2.10", "3.2"):
+        (tmp_path / "roam/GIMP" / name).mkdir(parents=True)
+    assert find(system)[0].folders == own_folders(Program.GIMP, "installed", None, system)
+    assert find(system)[0].folders == (tmp_path / "roam/GIMP/3.2",)
 
 
 def test_macos(tmp_path):
@@ -163,9 +209,9 @@ def test_macos(tmp_path):
         plistlib.dump({"CFBundleShortVersionString": "3.0.4"}, file)
     krita, gimp = find(system)
     support = system.home / "Library/Application Support"
-    assert krita.plugin_folders == (support / "krita/pykrita",) and krita.version is None
+    assert krita.folders == (support / "krita",) and krita.version is None
     assert krita.settings == system.home / "Library/Preferences/kritarc"
-    assert gimp.plugin_folders == (support / "GIMP/3.0/plug-ins",) and gimp.version == "3.0.4"
+    assert gimp.folders == (support / "GIMP/3.0",) and gimp.version == "3.0.4"
 
 
 def test_a_program_that_hangs_or_is_none_says_nothing(tmp_path, monkeypatch):

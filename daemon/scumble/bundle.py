@@ -12,6 +12,7 @@ import stat
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -31,6 +32,8 @@ class _Layout:
     """The folder that is ours alone."""
     parts: tuple[tuple[str, str], ...]
     """What goes where: a file or a folder of `plugins/`, and its place in the program's folder."""
+    entry: str | None = None
+    """The file that the program runs, which it takes only with the run bit."""
 
 
 _LAYOUTS = {
@@ -43,12 +46,22 @@ _LAYOUTS = {
             ("link", f"pykrita/{PLUGIN}/link"),
         ),
     ),
+    Program.GIMP: _Layout(
+        own=f"plug-ins/{PLUGIN}",
+        parts=(
+            ("gimp/scumble/scumble.py", f"plug-ins/{PLUGIN}/{PLUGIN}.py"),
+            ("gimp/scumble", f"plug-ins/{PLUGIN}"),
+            ("link", f"plug-ins/{PLUGIN}/link"),
+        ),
+        entry=f"plug-ins/{PLUGIN}/{PLUGIN}.py",
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What one program gets. The paths are relative to the program's folder, Krita's being the one with `pykrita`."""
+    """What one program gets. The paths are relative to the program's own folder: Krita's is the one with `pykrita`,
+    GIMP's the one with `plug-ins`."""
 
     program: Program
     own: PurePosixPath
@@ -56,6 +69,8 @@ class Bundle:
     files: Mapping[PurePosixPath, bytes]
     """All files but the marker, in order."""
     version: str = __version__
+    entry: PurePosixPath | None = None
+    """The one of them that needs the run bit. A wheel loses that, so it is never taken from the sources."""
 
     @cached_property
     def digest(self) -> str:
@@ -108,7 +123,8 @@ def bundle(program: Program, folder: Path | None = None) -> Bundle:
         detail = f"The plug-in for {program.value} is not whole: {error.filename}: {error.strerror or error}."
         hint = "Install Scumble again, as it was installed before."
         raise ScumbleError("missing-file", detail, hint) from error
-    return Bundle(program, PurePosixPath(layout.own), dict(sorted(files.items())))
+    entry = PurePosixPath(layout.entry) if layout.entry else None
+    return Bundle(program, PurePosixPath(layout.own), dict(sorted(files.items())), entry=entry)
 
 
 def shipped(folder: Path) -> Iterator[Path]:
@@ -123,9 +139,10 @@ def shipped(folder: Path) -> Iterator[Path]:
 
 
 def packed(bundle: Bundle) -> bytes:
-    """The bundle as a zip for Krita's Tools ▸ Scripts ▸ Import Python Plugin from File; the same bytes every time.
+    """The bundle as a zip, to be unpacked where plug-ins lie; the same bytes every time.
 
-    The importer wants the module's folder as an entry of its own, and sorts .desktop and .action by their names.
+    Krita's Tools ▸ Scripts ▸ Import Python Plugin from File does that: it wants the module's folder as an entry of its
+    own, and sorts .desktop and .action by their names.
     """
     top = PurePosixPath(bundle.own.name)
     entries: dict[str, bytes] = {path.name: data for path, data in bundle.beside.items()}
@@ -133,13 +150,25 @@ def packed(bundle: Bundle) -> bytes:
         for parent in reversed((top / path).parents[:-1]):
             entries[f"{parent}/"] = b""
         entries[str(top / path)] = data
+    runs = str(top / bundle.entry.relative_to(bundle.own)) if bundle.entry else None
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in sorted(entries.items()):
-            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            mode = stat.S_IFDIR | 0o755 if name.endswith("/") else stat.S_IFREG | 0o644
+            info = zipfile.ZipInfo(name, _time(bundle))
+            mode = stat.S_IFDIR | 0o755 if name.endswith("/") else stat.S_IFREG | (0o755 if name == runs else 0o644)
             info.create_system = 3  # Unix, so that the mode means something
             info.external_attr = mode << 16
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, data)
     return buffer.getvalue()
+
+
+def _time(bundle: Bundle) -> tuple[int, int, int, int, int, int]:
+    """What its files in a zip have as their time: one that its contents alone decide, and another for others.
+
+    GIMP asks a plug-in what it can do only when the time of its file has changed, and Python compiles a module again
+    only then.
+    """
+    first = datetime(1980, 1, 1)  # as early as a zip can tell; it tells every second second
+    moment = first + timedelta(seconds=2 * (int(bundle.digest[:8], 16) % (20 * 365 * 24 * 60 * 30)))
+    return moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second

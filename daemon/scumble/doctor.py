@@ -40,7 +40,8 @@ from scumble.report import (
 )
 
 if TYPE_CHECKING:
-    from scumble.hosts import Host
+    from scumble.hosts import Program
+    from scumble.installing import Place
 
 PROBE_S = 90.0
 """How long the device may take for its first convolution, torch's own start included."""
@@ -342,7 +343,7 @@ def _weights(found: Mapping[str, Any], home: Path) -> Iterator[Line]:
 
 
 def _hosts() -> Iterator[Line]:
-    from scumble import hosts
+    from scumble import hosts, installing
 
     found = hosts.find()
     for program in hosts.Program:
@@ -356,27 +357,23 @@ def _hosts() -> Iterator[Line]:
             yield Line(Mark.WARNING, host.program.value, f"{name}.", hint)
             continue
         yield Line(Mark.OK, host.program.value, name)
-        if host.program is hosts.Program.KRITA:
-            yield from _plugin(host)
-            continue
-        for folder in host.plugin_folders:
-            there = "the plug-in is there" if (folder / hosts.PLUGIN).is_dir() else "no plug-in of ours in it"
-            yield Line(Mark.NOTE, "plug-ins", f"{folder}: {there if folder.is_dir() else 'not there yet'}")
-        if not host.plugin_folders:
-            yield Line(Mark.NOTE, "plug-ins", "Its folder is not known before it has been started once.")
+        places = installing.places_of(host)
+        for place in places:
+            yield from _plugin(host.program, place)
+        if not places:
+            yield Line(Mark.NOTE, "plug-in", "Its folder is not known before it has been started once.")
 
 
-def _plugin(host: "Host") -> Iterator[Line]:
-    """The plug-in in one Krita: whether it is this version's, and turned on."""
+def _plugin(program: "Program", place: "Place") -> Iterator[Line]:
+    """The plug-in in one place: whether it is this version's and whole, and turned on where it has to be."""
     from scumble import installing
     from scumble.bundle import bundle
     from scumble.errors import ScumbleError
     from scumble.installing import State
 
-    (place,) = installing.places_of(host)
-    again = f"scumble install {host.program.value.lower()}"
+    again = f"scumble install {program.value.lower()}"
     try:
-        ours = bundle(host.program)
+        ours = bundle(program)
         found = installing.look(place, ours)
         own = place.folder / ours.own
         if found.state is State.ABSENT:
@@ -391,12 +388,13 @@ def _plugin(host: "Host") -> Iterator[Line]:
             text = f"{own} is {build} {ours.version}."
             yield Line(Mark.WARNING, "plug-in", text, again)
         elif found.state is State.DAMAGED:
-            yield Line(Mark.WARNING, "plug-in", f"{own} is not as it was installed.", again)
+            yield Line(Mark.WARNING, "plug-in", f"{own} is not as it was installed: {found.damage}.", again)
         else:
             yield Line(Mark.OK, "plug-in", f"version {found.version} in {own}")
-        if installing.is_on(place):
+        is_on = installing.is_on(place)
+        if is_on:
             yield Line(Mark.OK, "turned on", f"in {place.settings}")
-        else:
+        elif is_on is not None:
             yield Line(Mark.WARNING, "turned on", f"It is not, in {place.settings}.", again)
     except ScumbleError as error:
         yield Line(Mark.WARNING, "plug-in", error.detail, error.hint)

@@ -1,7 +1,8 @@
 """The programs that Scumble's plug-ins run in: which of them are on this machine, and where their plug-ins go.
 
 A **host** is one installation of Krita or GIMP; of the same program there may be several, each by its own *channel*:
-installed by the system, as a flatpak, a snap or an AppImage. A flatpak and a snap have folders of their own.
+installed by the system, as a flatpak, a snap or an AppImage. A flatpak and a snap have folders of their own, but GIMP's
+flatpak shares the system's.
 """
 
 import os
@@ -44,8 +45,8 @@ class Host:
     channel: str
     executable: Path
     version: str | None
-    plugin_folders: tuple[Path, ...]
-    """Where its plug-ins belong; they need not exist. Several where the version is not known."""
+    folders: tuple[Path, ...]
+    """Its own folders, see `own_folders`."""
     settings: Path | None = None
     """The file in which Krita turns plug-ins on; it need not exist. GIMP has none."""
 
@@ -59,11 +60,6 @@ class Host:
     def is_too_old(self) -> bool:
         """Whether the plug-in is known not to work there."""
         return self.number is not None and self.number < OLDEST[self.program]
-
-    @property
-    def has_plugin(self) -> bool:
-        """Whether something lies where the plug-in belongs."""
-        return any((folder / PLUGIN).is_dir() for folder in self.plugin_folders)
 
 
 def _run(command: Sequence[str]) -> str:
@@ -104,13 +100,22 @@ class System:
         return Path(self.environment.get(variable) or otherwise)
 
 
-def find(system: System | None = None) -> list[Host]:
+def find(system: System | None = None, programs: Sequence[Program] = tuple(Program)) -> list[Host]:
     """All hosts on this machine, Krita's first."""
     system = system or System()
-    found = [host for program in Program for host in _installed(program, system)]
-    if system.platform.startswith("linux"):
-        found += [host for program in Program for host in _boxed(program, system)]
+    found = [host for program in programs for host in _installed(program, system)]
+    if _has_boxes(system):
+        found += [host for program in programs for host in _boxed(program, system)]
     return sorted(found, key=lambda host: host.program is Program.GIMP)
+
+
+def _has_boxes(system: System) -> bool:
+    return system.platform.startswith("linux")
+
+
+def _host(program: Program, channel: str, executable: Path, version: str | None, system: System) -> Host:
+    folders = own_folders(program, channel, version, system)
+    return Host(program, channel, executable, version, folders, settings_file(program, channel, system))
 
 
 def _installed(program: Program, system: System) -> Iterator[Host]:
@@ -126,14 +131,7 @@ def _installed(program: Program, system: System) -> Iterator[Host]:
         seen.add(place)
         is_bundle = path.suffix.lower() == ".appimage"
         version = _version_in(path.name) if is_bundle else _version(program, path, system)
-        yield Host(
-            program,
-            "AppImage" if is_bundle else "installed",
-            path,
-            version,
-            _plugin_folders(program, version, *_own_folders(system)),
-            _settings(program, "installed", system),
-        )
+        yield _host(program, "AppImage" if is_bundle else "installed", path, version, system)
 
 
 def _is_export(path: Path) -> bool:
@@ -185,61 +183,80 @@ def _boxed(program: Program, system: System) -> Iterator[Host]:
         folder = base / "app" / app
         if folder.is_dir():
             found = re.search(r"^\s*Version:\s*(\S+)", system.run(["flatpak", "info", app]), re.MULTILINE)
-            own = system.home / ".var/app" / app
-            version = found[1] if found else None
-            folders = _plugin_folders(program, version, own / "data", own / "config")
-            yield Host(program, "flatpak", folder, version, folders, _settings(program, "flatpak", system))
+            yield _host(program, "flatpak", folder, found[1] if found else None, system)
             break
     folder = system.root / "snap" / program.value.lower() / "current"
     if folder.is_dir():
-        own = system.home / "snap" / program.value.lower() / "current"
-        folders = _plugin_folders(program, None, own / ".local/share", own / ".config")
-        yield Host(program, "snap", folder, None, folders, _settings(program, "snap", system))
+        yield _host(program, "snap", folder, _version_of_snap(folder), system)
 
 
-def krita_folders(system: System | None = None) -> dict[str, tuple[Path, Path]]:
-    """By its channel, where a Krita would keep its data and its settings, whether there is one or not."""
+def _version_of_snap(folder: Path) -> str | None:
+    try:
+        told = (folder / "meta/snap.yaml").read_text("utf-8")
+    except (OSError, ValueError):
+        return None
+    found = re.search(r"^version:(.*)", told, re.MULTILINE)
+    return _version_in(found[1]) if found else None
+
+
+# ----------------------------------------------------------------------------------------------------- their folders
+
+
+def channels(system: System | None = None) -> tuple[str, ...]:
+    """The channels whose folders may differ on this machine, the usual one first."""
+    return ("installed", "flatpak", "snap") if _has_boxes(system or System()) else ("installed",)
+
+
+def own_folders(program: Program, channel: str, version: str | None, system: System | None = None) -> tuple[Path, ...]:
+    """The folders in which a program's plug-ins lie in a folder of their own; they need not exist.
+
+    Krita's is its data folder, with `pykrita`; GIMP's is that of its settings, with `plug-ins`, for each minor version
+    another: where the version is not known those of all GIMP 3 that were ever started.
+    """
     system = system or System()
-    data, config = _own_folders(system)
+    data, config = _user_folders(program, channel, system)
+    if program is Program.KRITA:
+        return (data / "krita",)
+    if named := system.environment.get("GIMP3_DIRECTORY"):
+        return (system.home / named,)
+    if version is not None:
+        return (config / "GIMP" / ".".join(version.split(".")[:2]),)
+    found = sorted((config / "GIMP").glob("3.*"), key=lambda path: _digits(path.name))
+    return tuple(path for path in found if path.is_dir())
+
+
+def settings_file(program: Program, channel: str, system: System | None = None) -> Path | None:
+    """The file in which a program turns plug-ins on; it need not exist, and GIMP has none."""
+    system = system or System()
+    if program is Program.GIMP:
+        return None
+    _, config = _user_folders(program, channel, system)
     if system.platform == "win32":
         config = system.folder("LOCALAPPDATA", system.home / "AppData" / "Local")
     elif system.platform == "darwin":
         config = system.home / "Library" / "Preferences"
-    found = {"installed": (data / "krita", config / "kritarc")}
-    if system.platform.startswith("linux"):
-        box = system.home / ".var/app" / _FLATPAKS[Program.KRITA]
-        found["flatpak"] = (box / "data/krita", box / "config/kritarc")
-        own = system.home / "snap/krita/current"
-        found["snap"] = (own / ".local/share/krita", own / ".config/kritarc")
-    return found
+    return config / "kritarc"
 
 
-def _settings(program: Program, channel: str, system: System) -> Path | None:
-    return krita_folders(system)[channel][1] if program is Program.KRITA else None
-
-
-def _own_folders(system: System) -> tuple[Path, Path]:
-    """Where programs keep their data and their settings."""
+def _user_folders(program: Program, channel: str, system: System) -> tuple[Path, Path]:
+    """Where a program keeps its user's data and settings."""
     if system.platform == "win32":
         roaming = system.folder("APPDATA", system.home / "AppData" / "Roaming")
         return roaming, roaming
     if system.platform == "darwin":
         support = system.home / "Library" / "Application Support"
         return support, support
+    if channel == "snap":
+        own = system.home / "snap" / program.value.lower() / "current"
+        return own / ".local/share", own / ".config"
+    # GIMP's flatpak is let into the user's own settings (xdg-config/GIMP:create, since 3.0) and sees no others
+    if channel == "flatpak" and program is Program.KRITA:
+        box = system.home / ".var/app" / _FLATPAKS[program]
+        return box / "data", box / "config"
     return (
         system.folder("XDG_DATA_HOME", system.home / ".local/share"),
         system.folder("XDG_CONFIG_HOME", system.home / ".config"),
     )
-
-
-def _plugin_folders(program: Program, version: str | None, data: Path, config: Path) -> tuple[Path, ...]:
-    if program is Program.KRITA:
-        return (data / "krita" / "pykrita",)
-    if version is not None:
-        return (config / "GIMP" / ".".join(version.split(".")[:2]) / "plug-ins",)
-    # one for each minor version that was ever started
-    found = sorted((config / "GIMP").glob("3.*"), key=lambda path: _digits(path.name))
-    return tuple(path / "plug-ins" for path in found if path.is_dir())
 
 
 def _digits(text: str) -> list[int]:

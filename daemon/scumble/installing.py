@@ -9,6 +9,8 @@ import json
 import re
 import secrets
 import shutil
+import stat
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -42,6 +44,8 @@ class Found:
     version: str | None = None
     beside: tuple[PurePosixPath, ...] = ()
     """Its files outside the folder that is ours alone."""
+    damage: str | None = None
+    """What is not as it was installed, if something is not."""
 
     @property
     def is_ours(self) -> bool:
@@ -54,11 +58,11 @@ class Place:
     """A folder for plug-ins."""
 
     folder: Path
-    """Krita's data folder, in which `pykrita` is."""
-    settings: Path | None
-    """The file in which the plug-in is turned on; None where that is not known."""
-    channel: str | None = None
-    """`flatpak` or `snap` where its programs live in a box."""
+    """The program's own, see `hosts.own_folders`."""
+    settings: Path | None = None
+    """The file in which the plug-in is turned on; None where that is not known, or where there is none."""
+    channels: tuple[str, ...] = ()
+    """Those that its programs came by: those in a flatpak or a snap live in a box."""
     hosts: tuple[Host, ...] = ()
     """Those that are known to look there."""
 
@@ -71,26 +75,36 @@ class Place:
 def places(program: Program, system: System | None = None) -> list[Place]:
     """Where the programs that are on this machine look; each place once."""
     found: dict[Path, Place] = {}
-    for place in (each for host in hosts.find(system) if host.program is program for each in places_of(host)):
-        others = found[place.folder].hosts if place.folder in found else ()
-        found[place.folder] = replace(place, hosts=others + place.hosts)
+    for place in (each for host in hosts.find(system, [program]) for each in places_of(host)):
+        known = found.get(place.folder, Place(place.folder))
+        channels = tuple(dict.fromkeys(known.channels + place.channels))
+        found[place.folder] = replace(place, channels=channels, hosts=known.hosts + place.hosts)
     return list(found.values())
 
 
 def places_of(host: Host) -> list[Place]:
     """Where one host looks."""
-    return [Place(folder.parent, host.settings, host.channel, (host,)) for folder in host.plugin_folders]
+    return [Place(folder, host.settings, (host.channel,), (host,)) for folder in host.folders]
 
 
-def usual_places(system: System | None = None) -> list[Place]:
-    """Where Kritas of every kind would look, whether they are there or not."""
-    return [Place(folder, settings, channel) for channel, (folder, settings) in hosts.krita_folders(system).items()]
+def usual_places(program: Program, system: System | None = None) -> list[Place]:
+    """Where such programs of every kind would look, whether they are there or not."""
+    found: dict[Path, Place] = {}
+    for channel in hosts.channels(system):
+        settings = hosts.settings_file(program, channel, system)
+        for folder in hosts.own_folders(program, channel, None, system):
+            found.setdefault(folder, Place(folder, settings, (channel,)))
+    return list(found.values())
 
 
-def place_at(folder: Path, system: System | None = None) -> Place:
-    """The place at a folder that somebody names; its settings are known if it is one of the usual."""
+def place_at(program: Program, folder: Path, system: System | None = None) -> Place:
+    """The place at a folder that somebody names; its settings are known if it is one of the usual.
+
+    Who names the folder of the plug-ins, as GIMP's Preferences do, means the one that it is in.
+    """
     folder = folder.absolute()
-    return next((each for each in usual_places(system) if each.folder == folder), Place(folder, None))
+    folder = folder.parent if folder.name in {"pykrita", "plug-ins"} else folder
+    return next((each for each in usual_places(program, system) if each.folder == folder), Place(folder))
 
 
 # ------------------------------------------------------------------------------------------------------- the files
@@ -108,8 +122,8 @@ def look(place: Place, bundle: Bundle) -> Found:
         beside = tuple(_safe(marker.get("files")))
         if marker["digest"] != bundle.digest:
             return Found(State.OTHER, marker["version"], beside)
-        is_whole = all(_has(place.folder / path, data) for path, data in bundle.files.items())
-        return Found(State.CURRENT if is_whole else State.DAMAGED, marker["version"], beside)
+        damage = _damage(place, bundle)
+        return Found(State.DAMAGED if damage else State.CURRENT, marker["version"], beside, damage)
 
 
 def check(place: Place, bundle: Bundle) -> Found:
@@ -147,6 +161,8 @@ def install(place: Place, bundle: Bundle) -> Found:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 staged.append((_beside(target, "new"), target))
                 staged[-1][0].write_bytes(data)
+            if bundle.entry is not None:
+                _let_run(fresh / bundle.entry.relative_to(bundle.own))
             _swap(fresh, own)
             for written, target in staged[1:]:
                 written.replace(target)
@@ -190,11 +206,27 @@ def _safe(names: object) -> Iterator[PurePosixPath]:
             yield path
 
 
-def _has(path: Path, data: bytes) -> bool:
-    try:
-        return path.read_bytes() == data
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return False
+def _damage(place: Place, bundle: Bundle) -> str | None:
+    """The first thing that is not as it was installed."""
+    for path, data in bundle.files.items():
+        try:
+            if (place.folder / path).read_bytes() != data:
+                return f"{path} was changed"
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return f"{path} is missing"
+    if bundle.entry is not None and not _may_run(place.folder / bundle.entry):
+        return f"{bundle.entry} may not be run"
+    return None
+
+
+def _may_run(path: Path) -> bool:
+    return sys.platform == "win32" or bool(path.stat().st_mode & stat.S_IXUSR)
+
+
+def _let_run(path: Path) -> None:
+    """Let all run it who may read it."""
+    mode = path.stat().st_mode
+    path.chmod(mode | (mode & 0o444) >> 2)
 
 
 def _beside(path: Path, end: str) -> Path:
