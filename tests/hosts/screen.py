@@ -1,61 +1,41 @@
-"""The real Krita with its windows, on a screen that nobody sees.
+"""A screen that nobody sees, for a real host with its windows.
 
     with roots.inside("trixie") as root:
-        played = screen.play(root, plugin, pictures, environment, limit_s)
+        ended = screen.show(root, "krita picture.png", environment, limit_s)
 
-`plugin` is a module of this folder that becomes a plug-in of its own, plays, and ends Krita by `os._exit`.
+What is done with the host meanwhile is done from inside it, or by `screen.xdo`, as a hand would.
 """
 
-import shutil
-from pathlib import Path
+import zlib
 
-import roots
-import runner
-
-HERE = Path(__file__).parent
 SIZE = "1600x1000x24"
 _START = """
 Xvfb {number} -screen 0 {size} -nolisten tcp >/dev/null 2>&1 &
 export DISPLAY={number}
 for _ in $(seq 100); do xdpyinfo >/dev/null 2>&1 && break; sleep 0.1; done
 openbox >/dev/null 2>&1 &
-exec dbus-run-session -- krita --nosplash {pictures}
-"""
-_CONFIG = {
-    "kritarc": "FetchNews=false\n[python]\nenable_scumble=true\nenable_scumble_test=true\n{more}",
-    "kritadisplayrc": "[General]\nOpenGLRenderer=none\n",
-}
-_DESKTOP = """[Desktop Entry]
-Type=Service
-ServiceTypes=Krita/PythonPlugin
-X-KDE-Library=scumble_test
-X-Python-2-Compatible=false
-Name=Test of Scumble
-Comment=Uses Scumble's docker as a user would.
+exec dbus-run-session -- {command}
 """
 
 
 def number_of(root):
-    """The number of a root's screen: several can be lit at once."""
-    return f":{77 + sorted(roots.KRITA).index(root.at.name)}"
+    """The number of the screen of a test's folder in a root: several can be lit at once."""
+    return f":{100 + zlib.crc32(root.folder.name.encode()) % 900}"
 
 
-def play(root, module, pictures, environment, limit_s, more=""):
-    """Start Krita with these pictures and the module as a plug-in; how it ended. `more` is added to kritarc."""
-    folders = runner.user_folders(root)
-    plugins = runner.install(root.folder / "data" / "krita")
-    (plugins / "scumble_test").mkdir()
-    shutil.copy(HERE / f"{module}.py", plugins / "scumble_test" / "__init__.py")
-    (plugins / "scumble_test.desktop").write_text(_DESKTOP)
-    for name, text in _CONFIG.items():
-        (root.folder / "config" / name).write_text(text.format(more=more))
+def show(root, command, environment, limit_s):
+    """Run a command, a line of shell, on the screen until it ends; how it ended."""
     start = root.folder / "start.sh"
-    names = " ".join(root.seen(path) for path in pictures)
-    start.write_text(_START.format(number=number_of(root), size=SIZE, pictures=names))
-    command = ["bash", root.seen(start)]
-    return root.run(command, environment={**folders, **environment}, timeout_s=limit_s)
+    start.write_text(_START.format(number=number_of(root), size=SIZE, command=command))
+    return root.run(["bash", root.seen(start)], environment=environment, timeout_s=limit_s)
 
 
 def picture(root, path):
     """What is on the screen, as a PNG."""
     return root.run(["import", "-display", number_of(root), "-window", "root", root.seen(path)], timeout_s=30)
+
+
+def xdo(root, *words):
+    """What the hand does: xdotool's words; what it answers, or None where it could not."""
+    ended = root.run(["xdotool", *map(str, words)], environment={"DISPLAY": number_of(root)}, timeout_s=30)
+    return None if ended.code else ended.output.strip()
