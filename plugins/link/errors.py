@@ -97,6 +97,11 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "no-document": Entry(mark("There is no document"), mark("Open a picture, or make a new one.")),
     "no-layer": Entry(mark("There is no layer to paint on"), mark("Click on a layer in the list of layers.")),
+    "several-layers": Entry(mark("Several layers are selected"), mark("Click on the one to paint on.")),
+    "floating-selection": Entry(
+        mark("There is a floating selection"), mark("Anchor it, or make it a layer, in the menu Layer.")
+    ),
+    "indexed-colors": Entry(mark("The colours are indexed"), mark("Work on a copy in RGB: Image ▸ Mode ▸ RGB.")),
     "no-style": Entry(mark("There is no style"), mark("Add a style picture.")),
     "missing-style": Entry(mark("A style picture is missing"), mark("Put the file back, or choose another style.")),
     "nothing-selected": Entry(
