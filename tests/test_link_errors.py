@@ -12,7 +12,8 @@ from krita_scumble.link.errors import CATALOGUE, LinkError, from_problem  # noqa
 
 OWN = {
     "not-installed", "no-document", "no-layer", "no-style", "missing-style", "nothing-selected", "nothing-there",
-    "document-closed", "layer-gone", "host-refused", "not-a-picture", "cannot-save",
+    "document-closed", "layer-gone", "host-refused", "not-a-picture", "cannot-save", "several-layers",
+    "floating-selection", "indexed-colors",
 }  # fmt: skip
 NEVER_MET = {"foreign-origin", "no-host", "foreign-plugin"}
 """What only a web page, or the command that installs the plug-ins, meets."""
