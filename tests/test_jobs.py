@@ -807,7 +807,7 @@ def test_a_job_whose_painting_was_done_is_not_painted_again(tmp_path):
     assert len(desk.began(id)) == 1
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"say": "left", "job": "x"}', os.urandom(99)])
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"say": "left", "job": "x"}', random.Random(99).randbytes(99)])
 def test_a_damaged_note_of_what_was_painted_is_painted_again(tmp_path, damage):
     desk = Desk(tmp_path / "home")
     with desk.open():
