@@ -157,6 +157,11 @@ class FakeStudio:
         self.settings = dataclasses.replace(self.settings, **fields)
         self.tell(Topic.SETTINGS, Topic.SUBJECT)
 
+    def take(self, settings):
+        self.asked.append(("take", settings))
+        self.settings = settings
+        self.tell(Topic.SETTINGS, Topic.SUBJECT)
+
     def change_style(self, index, **fields):
         self.asked.append(("change_style", index, fields))
         rows = list(self.settings.styles)

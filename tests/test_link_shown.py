@@ -35,12 +35,13 @@ def test_contrast_is_what_wcag_says():
     ("window", "text"), [((0, 0, 0), (255, 255, 255)), ((60, 60, 60), (220, 220, 220)), ((240, 240, 240), (20, 20, 20))]
 )
 def test_signals_can_be_told_from_the_window_and_from_each_other(window, text):
-    red, amber, green = (signal_color(name, window, text) for name in ("red", "amber", "green"))
-    for color in (red, amber, green):
+    red, amber, green, blue = (signal_color(name, window, text) for name in ("red", "amber", "green", "blue"))
+    for color in (red, amber, green, blue):
         assert contrast(color, window) >= 3
     assert red[0] > 1.5 * max(red[1:])
     assert green[1] > 1.5 * max(green[0], green[2])
     assert amber[0] > amber[1] > amber[2]
+    assert blue[2] > 1.2 * max(blue[:2])
     assert signal_color("", window, text) == faint(window, text)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 Rgb = typing.Tuple[int, int, int]  # noqa: UP006 - the Python of Krita 5.1's own packages is 3.8
 
-_HUES = {"red": 4, "amber": 38, "green": 130}
+_HUES = {"red": 4, "amber": 38, "green": 130, "blue": 210}
 _SATURATION = 190 / 255
 _CONTRAST = 3.0
 """What WCAG asks of signs that are no text."""
@@ -16,7 +16,7 @@ _FAINT = 0.72
 
 
 def signal_color(name: str, window: Rgb, text: Rgb) -> Rgb:
-    """ "red", "amber" or "green", legible on the window's colour; any other name is a faint one."""
+    """ "red", "amber", "green" or "blue", legible on the window's colour; any other name is a faint one."""
     if name not in _HUES:
         return faint(window, text)
     is_dark = luminance(window) < luminance(text)

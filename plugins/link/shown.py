@@ -25,7 +25,7 @@ MOST_LAYERS = 60
 LONGEST_NAME = 60
 PICTURES = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "kra", "ora", "psd", "xcf", "bmp", "gif", "exr")
 """How files end that a style can be taken from."""
-DOTS = {"starting": "amber", "ready": "green", "running": "running", "error": "red"}
+DOTS = {"starting": "amber", "ready": "green", "running": "blue", "error": "red"}
 """What a status' dot looks like; any other one is faint."""
 
 _LONG, _JOINT = re.compile(r"\S{20,}"), re.compile(r"([/\\._\-:=]|\w{16})")

@@ -245,6 +245,10 @@ class Studio:
         """Set some of the settings."""
         self._set(dataclasses.replace(self.settings, **fields))
 
+    def take(self, settings: Settings) -> None:
+        """Set all of them."""
+        self._set(settings)
+
     def reset(self) -> None:
         """Set everything but the styles as it was at first."""
         self._set(Settings(styles=self.settings.styles))

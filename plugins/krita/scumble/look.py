@@ -57,7 +57,7 @@ class IconButton(QtWidgets.QToolButton):
 
 
 def signal_color(palette: QtGui.QPalette, name: str) -> QtGui.QColor:
-    """ "red", "amber" or "green", legible on the palette's window; any other name is a faint one."""
+    """ "red", "amber", "green" or "blue", legible on the palette's window; any other name is a faint one."""
     return QtGui.QColor(*colors.signal_color(name, *_ground(palette)))
 
 

@@ -86,9 +86,7 @@ class _Line(QtWidgets.QToolButton):
             self.setText(plain(shown))
 
     def _draw(self) -> None:
-        palette, roles, ratio = self.palette(), QtGui.QPalette.ColorRole, self.devicePixelRatioF()
-        meaning = DOTS.get(self._dot, "")
-        color = palette.color(roles.Highlight) if meaning == "running" else signal_color(palette, meaning)
+        color, ratio = signal_color(self.palette(), DOTS.get(self._dot, "")), self.devicePixelRatioF()
         pixmap = QtGui.QPixmap(round((_DOT + _GAP) * ratio), round(_DOT * ratio))
         pixmap.setDevicePixelRatio(ratio)
         pixmap.fill(Qt.GlobalColor.transparent)
