@@ -1,6 +1,7 @@
-"""The real GIMP, without a window: what `GimpCanvas` reads and adds, in every version that a Debian has.
+"""The real GIMP: what `GimpCanvas` reads and adds, in every version that a Debian has.
 
-One GIMP is started for each suite; it makes all the checks of hosts/in_gimp_pixels.py, each of which is a test here.
+For each suite one GIMP without a window makes all the checks of hosts/in_gimp_pixels.py, in_gimp_layers.py and
+in_gimp_documents.py, and one with windows those of in_gimp_shown.py. Each check is a test here.
 """
 
 import re
@@ -17,21 +18,43 @@ from precisions import KINDS  # noqa: E402
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
-_SOURCE = (HERE / "in_gimp_pixels.py").read_text()
-_NAMES = [name for name in re.findall(r"^def check_(\w+)", _SOURCE, re.MULTILINE) if name != "kind"]
-CHECKS = [*("_".join(("kind", *kind)) for kind in KINDS), *_NAMES]
-"""The names of all checks, known without starting GIMP."""
+PIXELS = ["in_gimp_pixels", "in_gimp_layers", "in_gimp_documents"]
+SHOWN = ["in_gimp_shown"]
+
+
+def checks(modules):
+    """The names of all checks of modules, known without starting GIMP."""
+    sources = [(HERE / f"{module}.py").read_text() for module in modules]
+    names = [name for source in sources for name in re.findall(r"^def check_(\w+)", source, re.MULTILINE)]
+    return [each for name in names for each in (["_".join(("kind", *k)) for k in KINDS] if name == "kind" else [name])]
+
+
+def play(suite, modules, **how):
+    try:
+        played = gimp_runner.play(suite, modules, timeout_s=400, **how)
+    except roots.Unavailable as why:
+        pytest.skip(str(why))
+    assert played.results["checks"], f"GIMP made no check; it ended with {played.code}:\n{played.output[-3000:]}"
+    return played
+
+
+def judge(played, name):
+    said = played.results["checks"].get(name, "not made")
+    if said.startswith("skip: "):
+        pytest.skip(said[len("skip: ") :])
+    assert not said, f"{said}\nGIMP ended with {played.code}:\n{played.output[-1500:]}"
 
 
 @pytest.fixture(scope="module", params=list(roots.GIMP))
 def played(request):
-    try:
-        played = gimp_runner.play(request.param, "in_gimp_pixels", timeout_s=400)
-    except roots.Unavailable as why:
-        pytest.skip(str(why))
-    assert played.results["checks"], f"GIMP made no check; it ended with {played.code}:\n{played.output[-3000:]}"
+    played = play(request.param, PIXELS)
     print(f"GIMP {played.results['version']}, 12 megapixels: {played.results['figures']}")
     return request.param, played
+
+
+@pytest.fixture(scope="module", params=list(roots.GIMP))
+def shown(request):
+    return play(request.param, SHOWN, on_screen=True)
 
 
 def test_is_the_version_that_it_should_be(played):
@@ -39,10 +62,11 @@ def test_is_the_version_that_it_should_be(played):
     assert play.results["version"].startswith(roots.GIMP[suite])
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("name", checks(PIXELS))
 def test_pixels(played, name):
-    _, play = played
-    said = play.results["checks"].get(name, "not made")
-    if said.startswith("skip: "):
-        pytest.skip(said[len("skip: ") :])
-    assert not said, f"{said}\nGIMP ended with {play.code}:\n{play.output[-1500:]}"
+    judge(played[1], name)
+
+
+@pytest.mark.parametrize("name", checks(SHOWN))
+def test_shown(shown, name):
+    judge(shown, name)
