@@ -13,7 +13,7 @@ from typing import Any
 
 from . import pictures
 from .buffers import ALPHA, COLORS, MASK, OLD_CHANNEL, fill, read
-from .gimp import Gimp
+from .gimp import Gegl, Gimp
 from .items import (
     canvas_of,
     id_of,
@@ -54,6 +54,8 @@ class GimpCanvas(Canvas):
         self._image = id_of(image)
         self._drawables = tuple(map(id_of, drawables))
         self.host = f"GIMP {Gimp.version()}"
+        # Without it GEGL's own buffers crash the plug-in; before Gimp.main it would load its operations twice (3.0.4).
+        Gegl.init(None)
 
     # ------------------------------------------------------------------------------------------------ looking
 

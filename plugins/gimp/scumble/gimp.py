@@ -9,6 +9,3 @@ gi.require_version("Gegl", "0.4")
 from gi.repository import Gegl, Gimp, Gio, GLib  # noqa: E402
 
 __all__ = ["GLib", "Gegl", "Gimp", "Gio"]
-
-# Without it GEGL's own buffers and operations crash the plug-in.
-Gegl.init(None)

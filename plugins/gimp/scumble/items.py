@@ -122,5 +122,5 @@ def region_of(image: Any, region: str) -> tuple[str, Any]:
     if by_tattoo is not None and by_name is not None:
         found = (by_tattoo(int(key)) if key.isdecimal() else None) or by_name(key)
     if found is None or (kind == "mask" and found.get_mask() is None):
-        raise LinkError("layer-gone", tr("The region {name} is gone.", name=key))
+        raise LinkError("layer-gone", tr("The region {name} is gone.", name=key or region))
     return kind, found
