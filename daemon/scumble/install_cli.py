@@ -98,7 +98,7 @@ def register(group: click.Group) -> None:
 def install(
     programs: tuple[str, ...], folder: Path | None, no_enable: bool, zip_file: Path | None, dry_run: bool
 ) -> None:
-    """Put the plug-in into every Krita and every GIMP of yours, or only into those that you name; Krita's is turned on.
+    """Put the plug-in into every Krita and GIMP of yours, or of those that you name; in Krita it is turned on, too.
 
     An earlier version of it is replaced.
     """
@@ -219,8 +219,9 @@ def _nowhere(program: "Program", places: "Sequence[Place]") -> ScumbleError:
 
 
 def _joined(errors: "Sequence[ScumbleError]") -> ScumbleError:
-    """Several errors of one kind as one."""
-    return ScumbleError(errors[0].code, " ".join(e.detail for e in errors), " ".join(e.hint or "" for e in errors))
+    """Several errors of one kind as one, with a line for each hint."""
+    hints = "\n       ".join(error.hint for error in errors)
+    return ScumbleError(errors[0].code, " ".join(error.detail for error in errors), hints)
 
 
 def _each(jobs: "Sequence[_Job]", work: "Callable[[_Job], Iterator[Line]]") -> list[_Job]:
