@@ -68,7 +68,7 @@ def console(root, environment, script, timeout_s):
 
 def play(suite, script, only="", prepare=lambda root: None, **more):
     """What becomes of a script in a suite's GIMP that has the plug-in."""
-    with roots.inside(suite) as root, stage.set_up(root, "gimp") as hand:
+    with roots.inside(suite) as root, stage.set_up(root) as hand:
         hand.__class__ = Hand
         own = root.folder / "gimp"
         own.mkdir()

@@ -15,7 +15,6 @@ from krita_scumble.link import errors, fields  # noqa: E402
 from krita_scumble.link.text import placeholders, tr, use  # noqa: E402
 
 LOCALE = plugins.PLUGINS / "link" / "locale"
-FOLDER = plugins.PLUGINS / "krita" / "scumble"
 TRANSLATING = {"tr": 1, "tr_n": 2, "mark": 1}
 """What translates a text or says that it will be, and how many of its arguments are texts."""
 
@@ -205,32 +204,49 @@ def test_numbers_and_names_come_into_the_german_text():
         use("en")
 
 
-def manuals():
-    return {path.name: path.read_text("utf-8") for path in FOLDER.glob("manual*.html")}
+@pytest.fixture(params=["krita", "gimp"])
+def manuals(request):
+    folder = plugins.PLUGINS / request.param / "scumble"
+    return {path.name: path.read_text("utf-8") for path in folder.glob("manual*.html")}
 
 
-def test_the_manual_is_there_in_each_language(translations):
-    assert translations["manual.html"] in manuals()
+def test_the_manual_is_there_in_each_language(translations, manuals):
+    assert translations["manual.html"] in manuals
 
 
-def test_the_manuals_lead_to_each_other_and_have_the_same_parts():
-    found = manuals()
-    assert sorted(found) == ["manual.de.html", "manual.html"]
-    assert 'action="manual.de.html"' in found["manual.html"]
-    assert 'href="manual.html"' in found["manual.de.html"]
-    parts = {name: re.findall(r"<(h[1-6]|dt|li|ol|dl)>", text) for name, text in found.items()}
+def test_the_manuals_lead_to_each_other_and_have_the_same_parts(manuals):
+    assert sorted(manuals) == ["manual.de.html", "manual.html"]
+    assert re.search(r'(?:action|href)="manual.de.html"', manuals["manual.html"])
+    assert 'href="manual.html"' in manuals["manual.de.html"]
+    parts = {name: re.findall(r"<(h[1-6]|dt|li|ol|dl)>", text) for name, text in manuals.items()}
     assert parts["manual.de.html"] == parts["manual.html"]
     assert all(
-        Path(link).name in found for text in found.values() for link in re.findall(r'(?:href|action)="(.*?)"', text)
+        Path(link).name in manuals for text in manuals.values() for link in re.findall(r'(?:href|action)="(.*?)"', text)
     )
 
 
-def test_the_manual_uses_the_words_of_the_panel():
-    german, words = manuals()["manual.de.html"], catalogue("de")
+def test_the_manual_uses_the_words_of_the_panel(manuals):
+    german, words = manuals["manual.de.html"], catalogue("de")
     bold = set(re.findall(r"<dt><b>(.*?)</b></dt>", german))
-    english = set(re.findall(r"<dt><b>(.*?)</b></dt>", manuals()["manual.html"]))
+    english = set(re.findall(r"<dt><b>(.*?)</b></dt>", manuals["manual.html"]))
     assert bold == {words[text] for text in english}
     for text in ("Stylise", "Stop", "Stop & keep"):
         assert f"<b>{words[text].replace('&', '&amp;')}</b>" in german
     for text in ("Settings of the layer", "Luminance", "Match palette"):
         assert f"<i>{words[text]}</i>" in german
+
+
+def test_gimp_finds_the_manual_of_each_language():
+    """GIMP looks for LANGUAGE/gimp-help.xml, and for the page that it names from there; English is its default."""
+    folder = plugins.PLUGINS / "gimp" / "scumble" / "help"
+    for language in ("en", *LANGUAGES):
+        text = (folder / language / "gimp-help.xml").read_text("utf-8")
+        (page,) = re.findall(r'<help-item id="plug-in-scumble" ref="(.*?)"', text)
+        page = folder / language / page
+        assert f'<html lang="{language}">' in page.read_text("utf-8")
+
+
+def test_the_script_in_gimps_manuals_is_the_same():
+    folder = plugins.PLUGINS / "gimp" / "scumble"
+    scripts = [re.findall("<pre>.*?</pre>", path.read_text("utf-8"), re.DOTALL) for path in folder.glob("*.html")]
+    assert len(scripts) == 2 and scripts[0] == scripts[1] != []

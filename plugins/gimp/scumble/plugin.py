@@ -39,6 +39,8 @@ class ScumblePlugIn(Gimp.PlugIn):
     """One process for each call."""
 
     def do_query_procedures(self) -> list[str]:
+        # its Help buttons and F1 then look for the procedure in LANGUAGE/gimp-help.xml there
+        self.set_help_domain(NAME, Gio.File.new_for_path(str(FOLDER / "help")))
         return [NAME]
 
     def do_set_i18n(self, name: str) -> bool:
