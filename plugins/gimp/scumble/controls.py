@@ -101,6 +101,8 @@ class Controls(Grid):
         control = CONTROLS["feather"]
         self.feather = Spin(_AUTO, control.limits[1], guarded(self._studio, self._change_feather))
         self.feather.connect("output", _say_auto)
+        # else a field that says Auto is 0 when it is left
+        self.feather.set_update_policy(Gtk.SpinButtonUpdatePolicy.IF_VALID)
         named(self.feather, "feather", tr(control.label), tr(control.tip))
         self.feather.set_hexpand(True)
         self.feather_auto = Check(tr("Auto"), guarded(self._studio, self._toggle_auto))

@@ -18,6 +18,7 @@ from .link.text import tr
 from .link.topics import Topic
 from .panel import Panel
 from .plugin import read, write
+from .progress import Progress
 from .run_bar import with_mnemonic
 from .widget import GAP, listen
 
@@ -34,13 +35,17 @@ def converse(procedure: Any, config: Any, canvas: GimpCanvas, studio: Studio) ->
     dialog = GimpUi.ProcedureDialog.new(procedure, config, tr("Scumble"))
     dialog.set_ok_label(with_mnemonic(tr("Stylise")))
     dialog.get_widget_for_response(Gtk.ResponseType.CANCEL).set_label(tr("Close"))
-    panel = Panel(studio, dialog.get_widget_for_response(Gtk.ResponseType.OK), canvas.work_on_rgb_copy)
+    stylise = dialog.get_widget_for_response(Gtk.ResponseType.OK)
+    for each in stylise.get_parent().get_children():
+        stylise.get_parent().set_child_non_homogeneous(each, True)
+    panel = Panel(studio, stylise, canvas.work_on_rgb_copy)
     panel.set_border_width(GAP)
     panel.show_all()
     dialog.get_content_area().pack_start(panel, True, True, 0)
     dialog.set_default_size(_WIDTH, _height_on(dialog))
     Sync(config, studio, panel)
     newest = Newest(studio, panel)
+    Bar(studio, panel)
     run = guarded(studio, studio.run)
     while dialog.run():
         take_typed(dialog)
@@ -85,6 +90,31 @@ class Sync:
     def _read(self) -> None:
         self._is_due = False
         self._studio.take(settings_of(read(self._config)))
+
+
+class Bar:
+    """Has GIMP's own progress bar follow the run under way."""
+
+    def __init__(self, studio: Studio, panel: Panel) -> None:
+        self._studio = studio
+        self._number = 0
+        self._progress: Progress | None = None
+        listen(panel, studio, Topic.RUNS, self._show)
+        panel.connect("destroy", lambda *_: self._end())
+
+    def _show(self) -> None:
+        ticket = next(iter(self._studio.tickets), None)
+        if ticket is None or ticket.number != self._number:
+            self._end()
+        if ticket is not None:
+            self._number = ticket.number
+            self._progress = self._progress or Progress()
+            self._progress.show(ticket)
+
+    def _end(self) -> None:
+        progress, self._progress = self._progress, None
+        if progress is not None:
+            progress.end()
 
 
 class Newest:

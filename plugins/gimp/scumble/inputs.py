@@ -213,7 +213,7 @@ class Check(Gtk.CheckButton):
     """Yes or no; `on_change` gets what the user has set."""
 
     def __init__(self, words: str, on_change: Callable[[bool], Any]) -> None:
-        super().__init__(label=words or None, valign=Gtk.Align.CENTER)
+        super().__init__(label=words or None)
         self._told = self.connect("toggled", lambda _: on_change(self.get_active()))
 
     def show_value(self, value: bool) -> None:

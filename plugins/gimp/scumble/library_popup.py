@@ -47,8 +47,9 @@ class LibraryPopup(Gtk.Popover):
         call_on(studio, self.search, "activate", self._take_first)
         take = guarded(studio, self._take)
         self.grid.connect("child-activated", lambda _, child: take(child))
-        # the grid is told of its own child first
         self.connect("closed", lambda *_: self.destroy())
+        # GTK leaves a popover alive whose widget is gone
+        at.connect("destroy", lambda *_: self.destroy())
         listen(self, studio, Topic.LIBRARY, self._fill)
         self._fill()
 

@@ -14,6 +14,8 @@ from .widget import named
 THUMBNAIL = 48
 """The side of a style's thumbnail, in px of the layout."""
 _CLEAR, _LIGHT = 0.35, 0.4
+_LEAST = 60
+"""The height to which a picture shrinks where there is no room, in px."""
 
 
 class IconButton(Gtk.Button):
@@ -179,8 +181,6 @@ class Thumbnail(Gtk.DrawingArea):
 class Picture(Gtk.DrawingArea):
     """A picture over the whole width, never higher than a limit, in its own proportions."""
 
-    __gtype_name__ = "ScumblePicture"
-
     def __init__(self, limit: int = 300) -> None:
         super().__init__()
         self._limit, self._turn = limit, 0
@@ -207,17 +207,11 @@ class Picture(Gtk.DrawingArea):
         """Whether there is something to see."""
         return self._picture is not None
 
-    def set_limit(self, limit: int) -> None:
-        """Never be higher than this, in px."""
-        if limit != self._limit:
-            self._limit = limit
-            self.queue_resize()
-
     def do_get_request_mode(self) -> Gtk.SizeRequestMode:
         return Gtk.SizeRequestMode.HEIGHT_FOR_WIDTH
 
     def do_get_preferred_width(self) -> tuple[int, int]:
-        return 24, 24
+        return _LEAST, _LEAST
 
     def do_get_preferred_height(self) -> tuple[int, int]:
         return self.do_get_preferred_height_for_width(self._limit)
@@ -226,8 +220,8 @@ class Picture(Gtk.DrawingArea):
         if self._picture is None:
             return 0, 0
         high = round(width * self._picture.get_height() / max(1, self._picture.get_width()))
-        high = max(24, min(self._limit, high))
-        return high, high
+        high = max(_LEAST, min(self._limit, high))
+        return _LEAST, high
 
     def _draw(self, _: Any, context: Any) -> None:
         if self._picture is None:

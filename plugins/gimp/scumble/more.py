@@ -12,7 +12,7 @@ from .link.guard import guarded
 from .link.shown import changed, groups, more_title, with_field, with_unit
 from .link.text import tr
 from .link.topics import Topic
-from .widget import GAP, button, column, listen, named
+from .widget import GAP, button, column, listen, named, say
 
 _CHANGED = "bold"
 
@@ -104,6 +104,7 @@ class Entry:
         if field.choices and field.kind == "text":
             proposals = Proposals([value for value, _ in field.choices], guarded(studio, self._read))
             self._line = proposals.line
+            say(self._line, self._words, tr(field.tip))
             return proposals
         self._line = Line(guarded(studio, self._read))
         self._line.set_placeholder_text(tr("Auto") if field.default is None else field.shown(field.default))

@@ -27,7 +27,7 @@ from .style_rows import StyleRows
 from .widget import GAP, INDENT, button, column, listen, row, shown
 
 _LOOK_MS = 1000
-_LEAST_PX = 160
+_LEAST_PX = 140
 _DROP_LIMIT = 8
 """Of more files dropped at once than this, the first ones are taken."""
 

@@ -36,10 +36,21 @@ class RunBar(Gtk.Box):
         self.why_not.set_name("why-not")
         for widget in (self.progress, self.queue, self.why_not):
             self.add(widget)
+        # it is as wide as its longest words from the beginning, so that no button moves beneath the pointer
+        stylise.connect("map", lambda *_: self._reserve())
         listen(self, studio, Topic.RUNS, self.refresh)
         for topic in (Topic.SETTINGS, Topic.SUBJECT, Topic.STATUS):
             listen(self, studio, topic, self._allow)
         self.refresh()
+
+    def _reserve(self) -> None:
+        shown_now, widths = self.stylise.get_label(), []
+        self.stylise.set_size_request(-1, -1)
+        for is_busy in (False, True):
+            self.stylise.set_label(with_mnemonic(stylise_words(is_busy)[0]))
+            widths.append(self.stylise.get_preferred_width()[1])
+        self.stylise.set_label(shown_now)
+        self.stylise.set_size_request(max(widths), -1)
 
     def refresh(self) -> None:
         """Show the runs."""
@@ -49,7 +60,6 @@ class RunBar(Gtk.Box):
         words, _ = stylise_words(bool(tickets))
         if with_mnemonic(words) != self.stylise.get_label():
             self.stylise.set_label(with_mnemonic(words))
-            say(self.stylise, words)
         self._allow()
 
     def _allow(self) -> None:
@@ -59,6 +69,7 @@ class RunBar(Gtk.Box):
         self.stylise.set_sensitive(error is None)
         if tip != self.stylise.get_tooltip_text():
             self.stylise.set_tooltip_text(tip)
+            say(self.stylise, stylise_words(bool(self._studio.tickets))[0], tip)
         why = breakable(error.text) if error is not None else ""
         if why != self.why_not.get_text():
             self.why_not.set_text(why)

@@ -127,8 +127,8 @@ class Variation(Gtk.ToggleButton):
     def show_cell(self, cell: Any, *, is_taken: bool) -> None:
         """Show a cell as it is now."""
         words = cell_words(cell.state)
-        say(self, f"{cell.label}, {words}" if words else cell.label)
         tip = f"{cell.label}\n{cell.error.text}" if cell.error is not None else cell.label
+        say(self, f"{cell.label}, {words}" if words else cell.label, tip)
         if tip != self.get_tooltip_text():
             self.set_tooltip_text(tip)
         with self.handler_block(self._told):

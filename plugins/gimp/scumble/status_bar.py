@@ -44,7 +44,7 @@ class StatusBar(Gtk.Box):
         self.dot.show_meaning(DOTS.get(status.dot, ""))
         if status.line != self.words.get_text():
             self.words.set_text(status.line)
-            say(self.line, tr("Status: {line}", line=status.line))
+            say(self.line, tr("Status: {line}", line=status.line), tr("A click shows more."))
             self.line.set_tooltip_text(f"{status.line}\n{tr('A click shows more.')}")
 
 
@@ -95,6 +95,8 @@ class StatusPopup(Gtk.Popover):
         content.show_all()
         shown(self.checks, False)
         self.add(content)
+        # GTK leaves a popover alive whose widget is gone
+        at.connect("destroy", lambda *_: self.destroy())
         listen(self, studio, Topic.STATUS, self.refresh)
         listen(self, studio, Topic.ERROR, self._end_test)
         self.refresh()
