@@ -199,7 +199,7 @@ def check_indexed():
     png = unpacked(finish(canvas.picture_of(ids(layer))))
     near(eight(png, 3, 3), RGBA, 1, "a style from it")
     new, placed = insert(image, layer, Rect(0, 0, 20, 20))
-    same([bool(placed.notice), new.get_image().get_base_type()], [True, Gimp.ImageBaseType.INDEXED], "added")
+    same([bool(placed.notice), new.is_indexed()], [True, True], "added")
     image.set_selected_layers([layer])
     wanted = sorted((each.name, each.id) for each in canvas.regions(ids(image)))
     image.clean_all()
@@ -296,6 +296,14 @@ def check_what_is_selected_stays_so():
     insert(image, first, Rect(0, 0, 9, 9))
     same([names(image.get_selected_channels()), image.get_selected_layers()], [["sky"], []], "a channel")
     same(list(Gimp.Selection.bounds(image))[1:], [True, 20, 20, 30, 30], "the selection")
+    mask_of(first, bytes(81))
+    image.set_selected_layers([first])
+    for edits in (True, False):
+        first.set_edit_mask(edits)
+        insert(image, first, Rect(0, 0, 9, 9))
+        same(
+            [names(image.get_selected_layers()), first.get_edit_mask()], [["first"], edits], "what of it is painted on"
+        )
 
 
 def check_titles():

@@ -128,6 +128,7 @@ def add_to_kind(image, source, form, depth, kind):
                 near([shown[(y * WIDTH + x) * 4 + 3]], [covered], 1, "where it fades over nothing, at", x, y)
     if changed < 500:
         raise AssertionError(f"only {changed} pixels have changed")
+    same([new.is_rgb(), new.is_gray()], [kind == "RGBA_IMAGE", kind == "GRAYA_IMAGE"], "its type")
     same([new.get_name(), new.has_alpha(), new.get_opacity()], ["Starry night 60", True, 100.0], "the layer")
     same(bytes(new.get_mask().get_buffer().get(rectangle(mask.rect), 1.0, "Y u8", NONE)), mask.data, "the mask")
     content = take(image, new, box).content
@@ -233,7 +234,8 @@ def check_regions():
 def check_twelve_megapixels():
     """No step is long; the figures are for people to look at, and only what would hang GIMP fails."""
     rect = Rect(0, 0, 4000, 3000)
-    noise = bytes(range(256)) * (4000 * 3000 * 4 // 256)
+    # No row is like another: a prime length is repeated.
+    noise = (bytes(range(251)) * (4000 * 3000 * 4 // 251 + 1))[: 4000 * 3000 * 4]
     for precision, is_masked in (("U8_NON_LINEAR", False), ("U8_NON_LINEAR", True), ("FLOAT_LINEAR", True)):
         image = make(precision=precision, width=4000, height=3000)
         layer = add(image, rect, noise)
@@ -242,8 +244,16 @@ def check_twelve_megapixels():
         image.select_rectangle(Gimp.ChannelOps.REPLACE, 100, 100, 3800, 2800)
         taking, adding = [], []
         taken = take(image, layer, use_selection=True, times=taking)
+        if not is_masked:
+            same(bytes(taken.content.data), noise, "what is read in bands")
         plane = Plane(4000, 3000, 4, taken.content.depth, bytes(taken.content.data))
-        insert(image, layer, rect, plane, taken.mask, times=adding)
+        new, _ = insert(image, layer, rect, plane, taken.mask, times=adding)
+        if not is_masked:
+            # The selection has no soft edge: what is in it is there as it was given.
+            found = bytes(take(image, new).content.data)
+            for y in range(100, 2900, 99):
+                inside = slice((y * 4000 + 100) * 4, (y * 4000 + 3900) * 4)
+                same(found[inside], noise[inside], "what is written in bands, in row", y)
         RESULTS["figures"][f"{precision}{', masked' * is_masked}"] = {
             "take_s": round(sum(taking), 3),
             "take_longest_step_s": round(max(taking), 3),

@@ -1,4 +1,4 @@
-"""Runs inside GIMP, on a screen that nobody sees: what needs its windows, which are undo, displays and the clipboard."""
+"""Runs inside GIMP, on a screen that nobody sees: what needs its windows, such as undo, displays and the clipboard."""
 
 import struct
 import subprocess
