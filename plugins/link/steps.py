@@ -67,11 +67,12 @@ def internal(mistake: BaseException) -> LinkError:
 # ------------------------------------------------------------------------------------------------------------- pieces
 
 
-def in_bands(box: Rect, start_px: int, work: Callable[[int, int], None]) -> Steps:
-    """Have `work(y, rows)` do all rows of a box; each band is as high as the last one's speed allows."""
+def in_bands(box: Rect, start_px: int, work: Callable[[int, int], None], whole: int = 1) -> Steps:
+    """Have `work(y, rows)` do all rows of a box; each band is as high as the last one's speed allows, and a multiple of
+    `whole` rows."""
     y, px = 0, float(start_px)
     while y < box.height:
-        rows = min(max(int(px // box.width), 1), box.height - y)
+        rows = min(max(int(px // box.width) // whole, 1) * whole, box.height - y)
         begin = time.perf_counter()
         work(y, rows)
         took = max(time.perf_counter() - begin, 1e-4)
@@ -80,14 +81,14 @@ def in_bands(box: Rect, start_px: int, work: Callable[[int, int], None]) -> Step
         yield
 
 
-def write(put: Callable[[Any, int, int, int, int], None], plane: Plane, box: Rect) -> Steps:
-    """Have the rows of a plane put to their places in a box: put(data, x, y, width, height)."""
+def write(put: Callable[[Any, int, int, int, int], None], plane: Plane, box: Rect, whole: int = 1) -> Steps:
+    """Have the rows of a plane put to their places in a box, in bands: put(data, x, y, width, height)."""
     view = memoryview(plane.data).cast("B")
 
     def work(y: int, rows: int) -> None:
         put(view[y * plane.stride : (y + rows) * plane.stride], box.x, box.y + y, box.width, rows)
 
-    yield from in_bands(box, 1 << 16, work)
+    yield from in_bands(box, 1 << 16, work, whole)
 
 
 def aside(work: Callable[[], _Made]) -> Generator[None, None, _Made]:

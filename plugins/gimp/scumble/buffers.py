@@ -23,6 +23,8 @@ MASK = "Y u8"
 OLD_CHANNEL = "Y' u8"
 """A channel in an image of the oldest precision, whose values GIMP takes as they are too."""
 ALPHA = "A u8"
+_TILE = 64
+"""GIMP hands pixels over in squares of so many rows: what is read or written of less is handed over again."""
 _FIRST_PX = 1 << 20
 """What the first band has: 0.1 s at most, of a masked layer in floats."""
 
@@ -37,7 +39,7 @@ def read(find: Callable[[], Any], box: Rect, form: str) -> Generator[None, None,
         lies = rect_of(drawable)
         out.extend(_pixels(drawable, Rect(box.x - lies.x, box.y + y - lies.y, box.width, rows), form))
 
-    yield from in_bands(box, _FIRST_PX, work)
+    yield from in_bands(box, _FIRST_PX, work, whole=_TILE)
     return out
 
 
@@ -52,7 +54,9 @@ def fill(drawable: Any, plane: Plane, form: str, check: Callable[[], Any]) -> St
         buffer.set(Gegl.Rectangle.new(x, y, width, height), form, bytes(data))
         buffer.flush()
 
-    yield from write(put, plane, plane.rect)
+    yield from write(put, plane, plane.rect, whole=_TILE)
+    # It may be closed after the last band, too; GIMP 3.0 crashes where a layer without an image is to have a mask.
+    check()
 
 
 def scaled(buffer: Any, width: int, height: int, longest: int, form: str) -> tuple[int, int, bytes]:
