@@ -139,9 +139,11 @@ def _converse(
     studio = Studio(canvas, loop)
     loop.on_error = studio.report
     try:
-        return canvas.item(converse(procedure, config, canvas, studio))
+        layer = canvas.item(converse(procedure, config, canvas, studio))
     finally:
         studio.close()
+    # After a success GIMP notes the settings in the image, and complains where that was closed meanwhile.
+    return layer if image.is_valid() else None
 
 
 def _paint(
