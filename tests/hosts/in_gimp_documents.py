@@ -60,6 +60,7 @@ def check_nothing_to_paint_on():
     given = GimpCanvas(image, [first])
     image.remove_layer(first)
     refused("layer-gone", given.subject)
+    same(given.recipe(), None, "the recipe of a layer that is gone")
 
 
 def check_subject():

@@ -168,6 +168,8 @@ class GimpCanvas(Canvas):
         if box.is_empty:
             raise LinkError("nothing-there", tr("The layer {name} is empty.", name=name))
         data = yield from read(lambda: layer_of(document, layer), box, COLORS[1])
+        if not data[3::4].strip(b"\0"):
+            raise LinkError("nothing-there", tr("The layer {name} is empty.", name=name))
         plane = Plane(box.width, box.height, 4, 1, data)
         return (yield from aside(lambda: png(self.shrunk(plane, MOST_PX))))
 
@@ -236,31 +238,30 @@ class GimpCanvas(Canvas):
         return image_of(self._image)
 
     def _chosen(self, image: Any) -> list[Any]:
-        """What is to be painted on: layers, or masks or channels instead. `LinkError` layer-gone."""
+        """What is to be painted on: layers, or masks or channels instead; None stands for one that is gone."""
         if not self._drawables:
             return list(image.get_selected_layers())
-        found = [item_of(each) for each in self._drawables]
-        if None in found:
-            raise LinkError("layer-gone", tr("The layer is gone."))
-        return found
+        return [item_of(each) for each in self._drawables]
 
 
 # ------------------------------------------------------------------------------------------------------------- layers
 
 
 def _layer(item: Any) -> Any:
-    """The layer that an item is, or that it is the mask of; None for a channel."""
-    if item.is_layer_mask():
+    """The layer that an item is, or that it is the mask of; None for a channel, and for what is gone."""
+    if item is not None and item.is_layer_mask():
         return Gimp.Layer.from_mask(item)
-    return item if item.is_layer() else None
+    return item if item is not None and item.is_layer() else None
 
 
 def _painted(chosen: Sequence[Any]) -> Any:
-    """The one layer that can be painted on. `LinkError` no-layer, several-layers, floating-selection."""
+    """The one layer that can be painted on. `LinkError` no-layer, several-layers, layer-gone, floating-selection."""
     if not chosen:
         raise LinkError("no-layer", tr("No layer is active."))
     if len(chosen) > 1:
         raise LinkError("several-layers", tr("{count} layers are selected.", count=len(chosen)))
+    if chosen[0] is None:
+        raise LinkError("layer-gone", tr("The layer is gone."))
     layer = _layer(chosen[0])
     if layer is None:
         raise LinkError("no-layer", tr("{name} is a channel, not a layer.", name=chosen[0].get_name()))
