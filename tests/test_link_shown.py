@@ -12,6 +12,7 @@ from krita_scumble.link.fields import BY_NAME, FIELDS  # noqa: E402
 from krita_scumble.link.settings import StyleRow  # noqa: E402
 from krita_scumble.link.shown import (  # noqa: E402
     breakable,
+    by_parts,
     chosen_row,
     file_name,
     groups,
@@ -92,6 +93,11 @@ def test_names_that_no_file_can_have_are_changed():
     assert file_name('Night: "sky" 60/1') == "Night_ _sky_ 60_1"
     assert file_name(" ../..\n") == "_.._"
     assert file_name("...") == "Scumble"
+
+
+def test_a_line_of_parts_is_broken_between_them_only():
+    line = "Selection 8 × 6 at 3, 1; about 14 s; 2.1 GB"
+    assert by_parts(line).split(" ") == [part.replace(" ", "\u00a0") for part in line.replace("; ", ";|").split("|")]
 
 
 def test_a_path_may_be_broken_into_lines():

@@ -39,6 +39,11 @@ def breakable(text: str) -> str:
     return _LONG.sub(lambda word: _JOINT.sub("\\1\u200b", word.group()), text)
 
 
+def by_parts(line: str) -> str:
+    """A line of parts with semicolons that is broken only between these; only to be shown."""
+    return "; ".join(part.replace(" ", "\u00a0") for part in line.split("; "))
+
+
 def short(name: str) -> str:
     """A name as a menu has room for it."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

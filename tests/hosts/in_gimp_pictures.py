@@ -141,8 +141,10 @@ def shoot(name, theme, width, height=640):
     x, y = made.window.get_position()
     wide, high = made.window.get_size()
     if name != "sheet":
-        x, y = max(0, x - 4), max(0, y - 30)
-        seen = seen.new_subpixbuf(x, y, min(wide + 60, seen.get_width() - x), min(high + 40, seen.get_height() - y))
+        scale = made.window.get_scale_factor()
+        x, y = scale * max(0, x - 4), scale * max(0, y - 30)
+        wide, high = scale * (wide + 60), scale * (high + 40)
+        seen = seen.new_subpixbuf(x, y, min(wide, seen.get_width() - x), min(high, seen.get_height() - y))
     seen.savev(str(folder / f"{name}-{theme}-{width}.png"), "png", [], [])
     made.close()
 

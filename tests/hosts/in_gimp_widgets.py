@@ -415,12 +415,18 @@ def check_feather_is_auto_or_a_number(play):
 
 def check_the_area_line_says_what_the_studio_knows(play):
     line = play.find("area-line")
-    assert line.get_text() == "Selection 812 × 640 at 300, 120; works at 512 × 404; about 14 s; 2.1 GB"
+    assert plain(line.get_text()) == "Selection 812 × 640 at 300, 120; works at 512 × 404; about 14 s; 2.1 GB"
+    assert line.get_text().count(" ") == 3  # the others are none to break the line at
     subject = dataclasses.replace(fake_studio.SUBJECT, note="Colours may shift.")
     play.set(Topic.SUBJECT, subject=subject)
     assert line.get_text().splitlines()[1] == "Colours may shift."
     play.set(Topic.SUBJECT, subject=None, area_line="")
     assert not line.get_visible()
+
+
+def plain(text):
+    """A text with spaces only."""
+    return text.replace("\u00a0", " ")
 
 
 def check_an_indexed_image_is_offered_as_a_copy(play):

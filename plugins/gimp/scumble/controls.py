@@ -8,7 +8,7 @@ from .gtk import Gtk
 from .inputs import Check, Combo, Grid, Line, Scale, Spin, hint, label, translated
 from .link.fields import CONTROLS
 from .link.guard import guarded
-from .link.shown import breakable, with_unit
+from .link.shown import breakable, by_parts, with_unit
 from .link.text import tr
 from .link.topics import Topic
 from .widget import listen, named, row, shown
@@ -60,7 +60,7 @@ class Controls(Grid):
         """Show what would be painted, and what the user should know of the document."""
         subject = self._studio.subject
         note = subject.note if subject is not None else ""
-        text = breakable("\n".join(filter(None, (self._studio.area_line, note))))
+        text = breakable("\n".join(filter(None, (by_parts(self._studio.area_line), note))))
         if text != self.area_line.get_text():
             self.area_line.set_text(text)
         shown(self.area_line, bool(text))

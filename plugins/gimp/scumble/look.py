@@ -86,8 +86,7 @@ def decode_aside(read: Callable[[], bytes | None], longest: int, on_picture: Cal
     """Have a picture file's bytes read and decoded on another thread; `on_picture` gets it, or None, on this one."""
 
     def work() -> None:
-        found = decode(read(), longest)
-        GLib.idle_add(lambda: on_picture(found) and False)
+        GLib.idle_add(on_picture, decode(read(), longest))
 
     threading.Thread(target=work, name="scumble-picture", daemon=True).start()
 

@@ -24,7 +24,7 @@ from .run_bar import RunBar, Variations
 from .sheet_view import SheetWindows
 from .status_bar import StatusBar
 from .style_rows import StyleRows
-from .widget import GAP, INDENT, button, column, listen, row, shown
+from .widget import GAP, button, column, listen, row, shown
 
 _LOOK_MS = 1000
 _LEAST_PX = 140
@@ -39,6 +39,7 @@ class Panel(Gtk.Box):
     def __init__(self, studio: Any, stylise: Gtk.Button, on_rgb_copy: Callable[[], Any]) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=GAP)
         self._studio = studio
+        self._on_rgb_copy = on_rgb_copy
         self._is_open = False
         self._clock = 0
         self.set_name("scumble-panel")
@@ -48,7 +49,7 @@ class Panel(Gtk.Box):
         self.variations = Variations(studio)
         self.sheets = SheetWindows(studio, self)
         tip = tr("Makes a copy of the picture that has all colours, and paints there; this one stays as it is.")
-        self.rgb_copy = button(studio, "rgb-copy", tr("Work on an RGB copy"), tip, lambda: (on_rgb_copy(), self.look()))
+        self.rgb_copy = button(studio, "rgb-copy", tr("Work on an RGB copy"), tip, self._turn_to_copy)
         self.scroll = self._upper()
         self.pack_start(self.scroll, True, True, 0)
         self.pack_start(Gtk.Separator(), False, False, 0)
@@ -74,11 +75,12 @@ class Panel(Gtk.Box):
     def _upper(self) -> Gtk.ScrolledWindow:
         title = heading(tr(CONTROLS["styles"].label), tr(CONTROLS["styles"].tip))
         upper = column()
-        # room for the scroll bar, which lies over what is beneath it
-        upper.set_margin_end(INDENT)
+        upper.set_margin_end(GAP)
         for widget in (self.presets, title, self.styles, self.controls, self.more, self.results):
             upper.add(widget)
         scroll = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, min_content_height=_LEAST_PX)
+        # as in GIMP's own docks: one sees that there is more
+        scroll.set_overlay_scrolling(False)
         scroll.add(upper)
         scroll.get_child().set_shadow_type(Gtk.ShadowType.NONE)
         # what gets the focus by the keyboard comes into sight
@@ -89,6 +91,10 @@ class Panel(Gtk.Box):
         """A copy in RGB, where that is what is missing."""
         error = self._studio.why_not
         shown(self.rgb_copy, error is not None and error.code == "indexed-colors")
+
+    def _turn_to_copy(self) -> None:
+        self._on_rgb_copy()
+        self.look()
 
     def _come(self) -> None:
         look = guarded(self._studio, self.look)

@@ -29,7 +29,7 @@ def listen(widget: Gtk.Widget, studio: Any, topic: Topic, show: Callable[[], Non
 
 def while_alive(widget: Gtk.Widget, studio: Any, action: Callable[..., None]) -> Callable[..., None]:
     """`action`, guarded, such that it does nothing once the widget was destroyed."""
-    is_gone = []
+    is_gone: list[Any] = []
     widget.connect("destroy", is_gone.append)
     run = guarded(studio, action)
     return lambda *values: None if is_gone else run(*values)
