@@ -55,7 +55,7 @@ def fill(drawable: Any, plane: Plane, form: str, check: Callable[[], Any]) -> St
         buffer.flush()
 
     yield from write(put, plane, plane.rect, whole=_TILE)
-    # It may be closed after the last band, too; GIMP 3.0 crashes where a layer without an image is to have a mask.
+    # It may be closed after the last band, too: GIMP crashes where such a layer is to have a mask (3.0).
     check()
 
 

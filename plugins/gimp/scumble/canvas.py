@@ -155,7 +155,8 @@ class GimpCanvas(Canvas):
             is_added = True
             return placed
         finally:
-            if not is_added and new.is_valid():
+            # GIMP crashes where a layer is deleted whose image is gone (3.0).
+            if not is_added and is_open(document) and new.is_valid():
                 new.delete()
 
     def picture_of(self, layer: str) -> Steps:
