@@ -15,7 +15,7 @@ class FakeRig(rig.Rig):
 
     # ------------------------------------------------------------------------------------------- what a user does
 
-    def open(self, width, height):
+    def open(self, width, height, in_window=False):
         document = self.canvas.add(f"document-{len(self.canvas.documents) + 1}", width, height)
         document.layers.clear()
         return document.id

@@ -17,7 +17,7 @@ import screen
 from runner import HERE, Played, user_folders
 
 PLUGINS = HERE.parents[1] / "plugins"
-MODULES = ("gimp_hand", "precisions")
+MODULES = ("gimp_hand", "precisions", "in_gimp_shown", "rig", "canvas_cases", "expected")
 _START = "import sys; sys.path.append({folder!r}); import gimp_hand; gimp_hand.play({modules})"
 _GIMPRC = """(show-welcome-dialog no)
 (color-profile-policy keep)

@@ -1,16 +1,22 @@
-"""Krita as the cases of canvas_cases.py need it; runs inside Krita, with or without a window."""
+"""Krita with its window as the cases of canvas_cases.py need it.
+
+Cases are played on a thread of their own, and what they ask for is done on Krita's: before what its event loop has
+called returns, Krita makes no layer the active one (5.1, 5.2).
+"""
 
 import os
+import threading
+import time
+import types
 from pathlib import Path
 
 import rig
 
 rig.use("scumble.link")
 
-from canvas_cases import CASES  # noqa: E402
 from krita import Krita, Selection  # noqa: E402
-from PyQt5.QtCore import QByteArray  # noqa: E402
-from PyQt5.QtWidgets import QApplication  # noqa: E402
+from PyQt5.QtCore import QByteArray, QObject, pyqtSignal  # noqa: E402
+from PyQt5.QtWidgets import QMdiArea  # noqa: E402
 from scumble.canvas import KritaCanvas  # noqa: E402
 
 FOLDER = Path(os.environ["SCUMBLE_TEST"])
@@ -20,26 +26,31 @@ KEPT = []
 
 
 class Canvas(KritaCanvas):
-    """Without a window Krita has no active document: the test says which it is."""
+    """`pretended` is the active document and node in the place of Krita's own: one without a window is never that."""
 
-    active = (None, None)
+    pretended = None
 
     def _active(self):
-        return self.active
+        return self.pretended or super()._active()
 
 
 class KritaRig(rig.Rig):
+    """All of it runs on Krita's thread."""
+
     def __init__(self):
         self.app = Krita.instance()
         self.app.setBatchmode(True)
+        self.window = self.app.activeWindow()
         self.canvas = Canvas()
 
     # ------------------------------------------------------------------------------------------- what a user does
 
-    def open(self, width, height):
+    def open(self, width, height, in_window=False):
         document = self.app.createDocument(width, height, f"case {len(KEPT)}", "RGBA", "U8", SRGB, 72.0)
         for node in document.rootNode().childNodes():
             node.remove()
+        if in_window:
+            self.window.addView(document)
         return self._opened(document)
 
     def _opened(self, document):
@@ -52,7 +63,6 @@ class KritaRig(rig.Rig):
         found = self._document(document)
         found.setModified(False)
         found.close()
-        self.breathe()
 
     def add(self, document, name, box, pixels, group=""):
         node = self._document(document).createNode(name, "paintlayer")
@@ -75,7 +85,27 @@ class KritaRig(rig.Rig):
         return _id(node)
 
     def activate(self, document, layer):
-        self.canvas.active = (self._document(document), self._node(document, layer) if layer else None)
+        found, node = self._document(document), self._node(document, layer) if layer else None
+        if not self.is_in_window(document):
+            self.canvas.pretended = (found, node)
+        elif node is not None:
+            self.canvas.pretended = None
+            found.setActiveNode(node)
+
+    def is_in_window(self, document):
+        """Whether it can be the active one at all."""
+        return any(each.document() == self._document(document) for each in self.window.views())
+
+    def is_active(self, document):
+        """Whether it is the active one."""
+        return self.app.activeDocument() == self._document(document)
+
+    def bring_forward(self, document):
+        """Have its tab be the one that is seen, as soon as Krita has time."""
+        tabs = self.window.qwindow().findChild(QMdiArea)
+        views = self.window.views()
+        number = next(at for at, view in enumerate(views) if view.document() == self._document(document))
+        tabs.setActiveSubWindow(tabs.subWindowList()[number])
 
     def select(self, document, box, data):
         self._select(document, _selection(box, data))
@@ -102,23 +132,12 @@ class KritaRig(rig.Rig):
         self._settle(self._document(document))
 
     def undo(self, document):
-        self._history(document, "edit_undo")
+        self.app.action("edit_undo").trigger()
+        self._settle(self._document(document))
 
     def redo(self, document):
-        self._history(document, "edit_redo")
-
-    def _history(self, document, action):
-        window = self.app.activeWindow()
-        if window is None:
-            raise rig.CannotPlay("Krita takes nothing back without a window")
-        found = self._document(document)
-        view = next((each for each in window.views() if each.document() == found), None) or window.addView(found)
-        window.showView(view)
-        self._settle(found)
-        if self.app.activeDocument() != found:
-            raise AssertionError("the document does not become the active one")
-        self.app.action(action).trigger()
-        self._settle(found)
+        self.app.action("edit_redo").trigger()
+        self._settle(self._document(document))
 
     def reopened(self, document):
         path = FOLDER / f"{len(KEPT)}.kra"
@@ -135,7 +154,8 @@ class KritaRig(rig.Rig):
         return self._node(document, layer).name()
 
     def active(self, document):
-        return _id(self._document(document).activeNode())
+        node = self._document(document).activeNode()
+        return "" if node is None else _id(node)
 
     def pixels(self, document, layer, box):
         return _turned(bytes(self._node(document, layer).pixelData(box.x, box.y, box.width, box.height)))
@@ -162,14 +182,9 @@ class KritaRig(rig.Rig):
 
     # --------------------------------------------------------------------------------------------------- Krita's own
 
-    def breathe(self):
-        for _ in range(4):
-            QApplication.processEvents()
-
     def _settle(self, document):
         document.refreshProjection()
         document.waitForDone()
-        self.breathe()
 
     def _document(self, document):
         return next(each for each in self.app.documents() if _id(each.rootNode()) == document)
@@ -203,8 +218,114 @@ def _turned(pixels):
     return bytes(data)
 
 
-def main(*_arguments):
-    try:
-        rig.play(KritaRig(), CASES, FOLDER)
-    finally:
-        os._exit(0)
+# ------------------------------------------------------------------------------------------------- from another thread
+
+
+class Desk(QObject):
+    """Has things done on the thread that it was made on."""
+
+    asked = pyqtSignal(object)
+
+    def __init__(self):
+        super().__init__()
+        self.asked.connect(lambda action: action())
+
+    def do(self, action):
+        """Have it done there and wait; what it returns, or raises."""
+        done, outcome = threading.Event(), []
+
+        def run():
+            try:
+                outcome.append((action(), None))
+            except BaseException as error:  # raised again on the other thread
+                outcome.append((None, error))
+            done.set()
+
+        self.asked.emit(run)
+        done.wait()
+        value, error = outcome[0]
+        if error is not None:
+            raise error
+        return value
+
+
+class Far:
+    """An object whose methods are called at a desk; generators among what they return go on there as well."""
+
+    def __init__(self, desk, near):
+        self._desk, self._near = desk, near
+
+    def __getattr__(self, name):
+        found = getattr(self._near, name)
+        return (lambda *words, **more: self._call(found, *words, **more)) if callable(found) else found
+
+    def _call(self, method, *words, **more):
+        value = self._desk.do(lambda: method(*words, **more))
+        return FarSteps(self._desk, value) if isinstance(value, types.GeneratorType) else value
+
+
+class FarSteps:
+    def __init__(self, desk, steps):
+        self._desk, self._steps = desk, steps
+
+    def __next__(self):
+        # A StopIteration cannot pass through: what is asked for here is a step, or what all of them came to.
+        is_over, value = self._desk.do(self._step)
+        if is_over:
+            raise StopIteration(value)
+
+    def _step(self):
+        try:
+            next(self._steps)
+        except StopIteration as end:
+            return True, end.value
+        return False, None
+
+    def close(self):
+        self._desk.do(self._steps.close)
+
+
+class FarRig(rig.Rig):
+    """Does on Krita's thread what is Krita's, and waits where a user would see that it takes a moment."""
+
+    def __init__(self, desk, near):
+        self.near, self.canvas = Far(desk, near), Far(desk, near.canvas)
+
+    def activate(self, document, layer):
+        if not self.near.is_in_window(document):
+            self.near.activate(document, layer)
+            return
+        self._bring_forward(document)
+        self.near.activate(document, layer)
+        self._until(lambda: self.near.active(document) == layer, lambda: self.near.activate(document, layer))
+
+    def _bring_forward(self, document):
+        self._until(lambda: self.near.is_active(document), lambda: self.near.bring_forward(document))
+
+    def active(self, document):
+        time.sleep(0.2)  # what Krita does by itself after a layer was added
+        return self.near.active(document)
+
+    def undo(self, document):
+        self._bring_forward(document)
+        self.near.undo(document)
+
+    def redo(self, document):
+        self._bring_forward(document)
+        self.near.redo(document)
+
+    def _until(self, condition, action):
+        """Do something until it has come true."""
+        deadline = time.monotonic() + 10
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError("Krita does not come to it")
+            action()
+            time.sleep(0.02)
+
+    def __getattribute__(self, name):
+        is_own = name in FarRig.__dict__ or name not in rig.Rig.__abstractmethods__
+        return object.__getattribute__(self, name) if is_own else getattr(self.near, name)
+
+
+FarRig.__abstractmethods__ = frozenset()

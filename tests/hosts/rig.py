@@ -34,12 +34,17 @@ class Rig(ABC):
     canvas = None
     mixes_linear_light = False
     """Whether a layer's alpha mixes light rather than sRGB's values."""
+    layers_have_edges = False
+    """Whether a layer is a rectangle of its own, whatever is in it; else it is where it has pixels."""
 
     # ------------------------------------------------------------------------------------------- what a user does
 
     @abstractmethod
-    def open(self, width, height):
-        """A new document of 8 bits in sRGB, without a layer; its id."""
+    def open(self, width, height, in_window=False):
+        """A new document of 8 bits in sRGB, without a layer; its id.
+
+        Only for one in a window `active`, `undo` and `redo` can be asked for, where the host has windows.
+        """
 
     @abstractmethod
     def close(self, document):

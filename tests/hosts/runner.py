@@ -18,7 +18,7 @@ from pathlib import Path
 import roots
 
 HERE = Path(__file__).parent
-MODULES = ("spaces.py", "canvas_cases.py", "expected.py", "rig.py", "krita_rig.py")
+MODULES = ("spaces.py",)
 
 
 @dataclass(frozen=True)
