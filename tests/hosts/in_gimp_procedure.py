@@ -142,7 +142,7 @@ def check_the_signature():
     expect(procedure().get_menu_paths() == ["<Image>/Filters/Artistic"], procedure().get_menu_paths())
     expect(procedure().get_menu_label() == "Scumble…", procedure().get_menu_label())
     expect(procedure().get_image_types() == "*", procedure().get_image_types())
-    expect(procedure().get_help_id() == "plug-in-scumble", procedure().get_help_id())
+    expect(procedure().get_help_id() == "plug-in-scumble?plug-in-scumble", procedure().get_help_id())
 
 
 def check_a_call_starts_the_daemon_and_gives_the_new_layer():

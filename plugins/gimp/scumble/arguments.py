@@ -145,7 +145,7 @@ def _rows(given: tuple[str, ...], recipe: Mapping[str, Any]) -> tuple[StyleRow, 
     notes = _notes_of(recipe)
     names, regions = notes.get("styles"), notes.get("regions")
     region_names = {region: name for name, region in regions.items()} if isinstance(regions, Mapping) else {}
-    rows = []
+    rows: list[StyleRow] = []
     for text in given:
         weight, region, source = _split(text)
         name = _noted_name(names, len(rows), source) or _name_of(source)
