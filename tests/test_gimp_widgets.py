@@ -1,6 +1,6 @@
 """The GIMP dialog's widgets under GTK, in both Debians that have a GIMP 3: what they show of a studio, and ask of it.
 
-The checks are those of hosts/in_gimp_widgets.py, made in one process for each suite; each is a test here.
+The checks are those of hosts/in_gtk_*.py, made in one process for each suite; each is a test here.
 """
 
 import json
@@ -17,7 +17,8 @@ import roots  # noqa: E402
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
-CHECKS = re.findall(r"^def check_(\w+)", (HERE / "in_gimp_widgets.py").read_text(), re.MULTILINE)
+_SOURCES = "".join(path.read_text() for path in sorted(HERE.glob("in_gtk_*.py")))
+CHECKS = re.findall(r"^def check_(\w+)", _SOURCES, re.MULTILINE)
 """The names of all checks, known without GTK."""
 
 
@@ -25,7 +26,7 @@ CHECKS = re.findall(r"^def check_(\w+)", (HERE / "in_gimp_widgets.py").read_text
 def made(request):
     try:
         with roots.inside(request.param) as root:
-            ended = gimp_widgets.run(root, "in_gimp_widgets", timeout_s=600)
+            ended = gimp_widgets.run(root, "in_gtk", timeout_s=600)
             written = root.folder / "results.json"
             said = json.loads(written.read_text())["checks"] if written.exists() else {}
     except roots.Unavailable as why:

@@ -1,6 +1,6 @@
 """The GIMP dialog's widgets in a root, on a screen that nobody sees, without GIMP itself.
 
-ended = gimp_widgets.run(root, "in_gimp_widgets")       # what it writes is in the root's folder
+ended = gimp_widgets.run(root, "in_gtk")       # what it writes is in the root's folder
 """
 
 import shlex
@@ -17,12 +17,8 @@ def run(root, module, *arguments, environment=None, timeout_s=300):
     shutil.copytree(PLUGINS, root.folder / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
     tests = root.folder / "tests"
     tests.mkdir()
-    for path in (
-        HERE.parent / "plugins.py",
-        HERE.parent / "fake_studio.py",
-        HERE / "gtk_play.py",
-        HERE / f"{module}.py",
-    ):
+    beside = (HERE.parent / "plugins.py", HERE.parent / "fake_studio.py", HERE / "gtk_play.py")
+    for path in (*beside, *HERE.glob("in_gtk*.py")):
         shutil.copy(path, tests)
     whole = {
         **user_folders(root),

@@ -21,7 +21,7 @@ def main():
     suite, folder, *names = sys.argv[1:]
     with roots.inside(suite) as root:
         passed = {name: os.environ[name] for name in ("SCUMBLE_LANGUAGE", "GDK_SCALE") if name in os.environ}
-        ended = gimp_widgets.run(root, "in_gimp_pictures", *names, environment=passed)
+        ended = gimp_widgets.run(root, "in_gtk_pictures", *names, environment=passed)
         print(ended.output)
         Path(folder).mkdir(parents=True, exist_ok=True)
         for path in (root.folder / "pictures").glob("*.png"):

@@ -1,6 +1,6 @@
 """Runs in a root with GTK: pictures of the GIMP dialog's content in its states, themes and widths.
 
-python3 in_gimp_pictures.py [name…]
+python3 in_gtk_pictures.py [name…]
 """
 
 # ruff: noqa: E402 - the plug-in can be imported only after `plugins.gimp()`
