@@ -193,6 +193,12 @@ def test_a_style_of_the_library_is_called_as_it_is_there(caller, canvas):
     assert canvas.document.layers[-1].name == "Swirling night + other 60"
 
 
+def test_the_daemon_is_started_to_say_what_a_style_is_called(caller, canvas, daemon):
+    daemon.die()
+    caller.paint(Settings((StyleRow("library:night", "night"),)))
+    assert canvas.document.layers[-1].name == "Swirling night 60"
+
+
 def test_a_style_that_has_a_name_is_not_asked_for(caller, canvas, daemon):
     caller.paint(Settings((StyleRow("library:night", "My night"),)))
     assert canvas.document.layers[-1].name == "My night 60"

@@ -142,14 +142,15 @@ def _said_by(recipe: Mapping[str, Any]) -> Settings:
 def _rows(given: tuple[str, ...], recipe: Mapping[str, Any]) -> tuple[StyleRow, ...]:
     if len(given) > MAX_STYLES:
         raise _too_many()
-    notes = _notes_of(recipe)
-    names, regions = notes.get("styles"), notes.get("regions")
-    region_names = {region: name for name, region in regions.items()} if isinstance(regions, Mapping) else {}
+    regions = _notes_of(recipe).get("regions")
+    told = regions.items() if isinstance(regions, Mapping) else ()
+    region_names = {region: name for name, region in told if isinstance(region, str)}
     rows: list[StyleRow] = []
     for text in given:
         weight, region, source = _split(text)
-        name = _noted_name(names, len(rows), source) or _name_of(source)
-        rows.append(StyleRow(source, name, weight, region, region_names.get(region, "")))
+        about = _noted(recipe, len(rows), source)
+        name = about.get("name") or _name_of(source)
+        rows.append(StyleRow(source, name, weight, region, about.get("region_name") or region_names.get(region, "")))
     return tuple(rows)
 
 
@@ -179,14 +180,14 @@ def _name_of(source: str) -> str:
     return FIRST_STYLE[1] if source == FIRST_STYLE[0] else name_of(source)
 
 
-def _noted_name(noted: Any, index: int, source: str) -> str:
-    """What the style of that place, or else any of that source, is called in a recipe's notes; empty: not at all."""
-    if not isinstance(noted, list):
-        return ""
-    for about in (*noted[index : index + 1], *noted):
-        if isinstance(about, Mapping) and about.get("source") == source and isinstance(about.get("name"), str):
-            return str(about["name"])
-    return ""
+def _noted(recipe: Mapping[str, Any], index: int, source: str) -> Mapping[str, str]:
+    """What a recipe's notes say of the style of that place, or else of any of that source."""
+    styles = _notes_of(recipe).get("styles")
+    if isinstance(styles, list):
+        for about in (*styles[index : index + 1], *styles):
+            if isinstance(about, Mapping) and about.get("source") == source:
+                return {name: value for name, value in about.items() if isinstance(value, str)}
+    return {}
 
 
 def _notes_of(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -209,18 +210,12 @@ def arguments_of(settings: Settings) -> Arguments:
     rest = {name: value for name, value in settings.more.items() if name != "quality" or settings.quality == "custom"}
     if settings.preset:
         rest["preset"] = settings.preset
-    notes = _notes(settings)
-    if notes:
-        rest[NOTES] = notes
+    if any(row.region_name or row.name != _name_of(row.source) for row in settings.styles):
+        rest[NOTES] = {"styles": [_about(row) for row in settings.styles]}
     return Arguments(recipe=json.dumps(rest, ensure_ascii=False) if rest else "", **plain)
 
 
-def _notes(settings: Settings) -> dict[str, Any]:
-    """The names that paths and ids do not say."""
-    notes: dict[str, Any] = {}
-    if any(row.name != _name_of(row.source) for row in settings.styles):
-        notes["styles"] = [{"source": row.source, "name": row.name} for row in settings.styles]
-    regions = {row.region_name: row.region for row in settings.styles if row.region_name and row.region}
-    if regions:
-        notes["regions"] = regions
-    return notes
+def _about(row: StyleRow) -> dict[str, str]:
+    """The names that a path and an id do not say."""
+    region = {"region_name": row.region_name} if row.region_name else {}
+    return {"source": row.source, "name": row.name, **region}

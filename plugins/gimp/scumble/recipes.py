@@ -87,6 +87,8 @@ def _texts(png: bytes) -> Iterator[tuple[str, str]]:
 def _checked(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe without what goes on from another picture. `LinkError` for a field that is not known or not valid."""
     found = {}
+    if not isinstance(recipe.get("styles", []), list):
+        raise Field("styles", CONTROLS["styles"].label, "text").wrong(recipe["styles"])
     for name, value in recipe.items():
         if name == "start" and value == "picture":
             continue
