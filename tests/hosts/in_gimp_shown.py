@@ -25,7 +25,7 @@ from gimp_hand import (
 )
 from scumble_gimp.canvas import GimpCanvas
 from scumble_gimp.gimp import Gimp, Gio
-from scumble_gimp.link.pixels import Rect
+from scumble_gimp.link.pixels import Plane, Rect
 
 PATIENCE_S = 20
 FORM = "R'G'B'A u8"
@@ -93,6 +93,28 @@ def check_one_undo_takes_all_away_and_redo_brings_all_back():
     same(
         tree(image), [("above", True, False, [0, 0]), ("source", True, False, [0, 0])], "the step before is the user's"
     )
+    display.delete()
+
+
+def check_what_is_done_is_seen_at_once():
+    image = make(width=200, height=150)
+    source = add(image, Rect(0, 0, 200, 150))
+    display = shown(image)
+    color = bytes([12, 222, 111])  # of nothing else on the screen
+
+    def is_seen():
+        taken = subprocess.run(["import", "-window", "root", "-depth", "8", "rgb:-"], check=True, capture_output=True)
+        return taken.stdout.count(color) > 1000
+
+    same(is_seen(), False, "before")
+    box = Rect(20, 20, 150, 100)
+    new, _ = insert(image, source, box, Plane(150, 100, 4, 1, (color + b"\xff") * 15000))
+    wait(is_seen)
+    canvas = GimpCanvas(image)
+    canvas.show(ids(image), ids(new), False)
+    wait(lambda: not is_seen())
+    canvas.show(ids(image), ids(new), True)
+    wait(is_seen)
     display.delete()
 
 
