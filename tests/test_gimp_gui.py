@@ -87,6 +87,7 @@ def play(root, suite, scenes, draws=False, window=gimp_screen.WINDOW):
 def _outcome(stage, scene):
     try:
         scene(stage)
+        gimp_screen.expect(not (complaint := stage.complaint()), complaint)
     except Exception:
         stage.shot(f"failed-{scene.__name__}")
         return traceback.format_exc() + f"\nin the dialog: {stage.last_words()}"

@@ -42,7 +42,7 @@ def begin(stage, width=400, height=300, box=BOX, **settings):
     dialog = stage.dialog
     stage.until(lambda: dialog.status()[0] == "ready" and dialog.is_filled(), "the daemon is not there")
     stage.until(lambda: dialog.subject() and dialog.subject()[2] == width, "the picture is not seen")
-    dialog.set({**QUICK, **settings})
+    dialog.start_afresh({**QUICK, **settings})
     return image
 
 
@@ -127,16 +127,16 @@ def stylises(stage):
 @scene
 def lets_paint_meanwhile(stage):
     """A stroke of the real brush during the run is a step of its own, and so is the layer that comes after it."""
-    image = begin(stage, iterations="400")
+    image = begin(stage, **LONG)
     before = stage.pixels(image)
     stage.dialog.press("stylise")
     stage.until(painting(stage), "nothing is painted")
     stage.key("n")
     stage.drag(*STROKE)
     stage.until(lambda: changed(before, stage.pixels(image)).any(), "the stroke is not seen")
-    expect(stage.dialog.runs(), "the run was over before the stroke")
     with_stroke = stage.pixels(image)
     expect(stage.gimp.layers(image) == ["Background"], stage.gimp.layers(image))
+    stage.dialog.press("keep")
     done(stage)
     expect(len(stage.gimp.layers(image)) == 2, stage.gimp.layers(image))
     stage.undo()
@@ -231,10 +231,14 @@ def stops_when_closed(stage):
 @scene
 def survives_a_killed_daemon(stage):
     """The daemon is killed while it paints: it is started again, and the run comes to its end."""
-    image = begin(stage, size=128, iterations="60")
+    image = begin(stage, **LONG)
     stage.dialog.press("stylise")
     stage.until(painting(stage), "nothing is painted")
+    pid = stage.hand.daemon.pid
     stage.hand.daemon.kill()
+    stage.until(lambda: stage.hand.daemon.pid != pid and "running" in states(stage), "the daemon is not started again")
+    stage.until(painting(stage), "the run does not go on")
+    stage.dialog.press("keep")
     done(stage)
     expect(len(stage.gimp.layers(image)) == 2, stage.gimp.layers(image))
 
@@ -256,7 +260,6 @@ def says_what_is_wrong(stage):
     stage.until(lambda: stage.dialog.is_shown("message"), "nothing is to be seen")
     stage.shot("error")
     stage.notes["error"] = stage.dialog.said()
-    expect(len(stage.titles()) == 2, "there is another window:", stage.titles())
 
 
 @scene
@@ -304,12 +307,13 @@ def keeps_what_a_closed_image_cannot_take(stage):
     image = stage.open_new(480, 320)
     stage.open_dialog()
     stage.until(lambda: stage.dialog.subject() and stage.dialog.subject()[2] == 480, "the picture is not seen")
-    stage.dialog.set({**QUICK, "iterations": "300"})
+    stage.dialog.start_afresh(LONG)
     stage.dialog.press("stylise")
     stage.until(painting(stage), "nothing is painted")
     stage.gimp.clean(image)
     stage.key("ctrl+w")
     stage.until(lambda: stage.gimp.images() == [other], "the image is not closed")
+    stage.dialog.press("keep")
     done(stage)
     expect(len(stage.dialog.results()) == 1, "there is no result")
     stage.notes["closed"] = stage.dialog.said()
@@ -323,13 +327,14 @@ def keeps_what_a_closed_image_cannot_take(stage):
 @scene
 def paints_where_the_layer_is_gone(stage):
     """The source layer is removed during the run: the result goes on top, and that is said."""
-    image = begin(stage, iterations="300")
+    image = begin(stage, **LONG)
     stage.gimp.add_layer(image, "short-lived", 30, 30, 250, 200)
     stage.gimp.select_layers(image, "short-lived")
     stage.until(lambda: stage.dialog.subject()[1] == "short-lived", "the layer is not seen")
     stage.dialog.press("stylise")
     stage.until(painting(stage), "nothing is painted")
     stage.gimp.remove_layer(image, "short-lived")
+    stage.dialog.press("keep")
     done(stage)
     layers = stage.gimp.layers(image)
     expect(len(layers) == 2 and layers[1] == "Background", layers)
@@ -343,7 +348,7 @@ def paints_variations(stage):
     begin(stage)
     stage.dialog.press("variations")
     stage.until(lambda: set(stage.dialog.sheet() or ["none"]) == {"done"}, "the sheet is not painted")
-    stage.until(lambda: len(stage.titles()) == 3, "there is no window:", stage.titles)
+    stage.until(lambda: stage.window("^Strength and stroke scale$"), "it has no window")
     stage.shot("sheet")
     expect(stage.dialog.pick(), "other settings are set")
 
@@ -362,6 +367,7 @@ def keeps_its_settings(stage):
     stage.dialog.press("Load Saved Settings")
     stage.until(lambda: stage.dialog.settings()["strength"] == 33, "what was saved does not come back")
     stage.dialog.press("Reset")
+    stage.notes["reset"] = stage.dialog.names()
     stage.dialog.press("Reset to Factory Defaults")
     stage.until(lambda: stage.dialog.settings()["strength"] == 60, "it is not reset")
 
@@ -369,7 +375,8 @@ def keeps_its_settings(stage):
 @scene
 def repeats(stage):
     """Filters, Repeat: the same once more, without a dialog."""
-    image = begin(stage, strength=45)
+    # strokes so small that the little style of tests is large enough: GIMP would show a warning in a window
+    image = begin(stage, strength=45, stroke_scale=25)
     stage.dialog.press("stylise")
     done(stage)
     first = stage.gimp.layers(image)[0]

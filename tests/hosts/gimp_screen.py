@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -63,6 +64,7 @@ WINDOW = {"x": 0, "y": 0, "width": 1080, "height": 960, "left": 120, "right": 24
 DIALOG_X = 1100
 GIMP, DIALOG = "– GIMP$", "^Scumble$"
 """What titles of windows look like."""
+_CORNER = 1595, 995
 _BATCH = "import in_gimp_gui; in_gimp_gui.serve_gimp()"
 
 
@@ -86,9 +88,13 @@ class Far:
     def __init__(self, path):
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(PATIENCE_S)
-        # Inside the root the path is short, outside it may be too long for a socket.
-        with _short(path) as near:
-            self._socket.connect(str(near))
+        try:
+            # Inside the root the path is short, outside it may be too long for a socket.
+            with _short(path) as near:
+                self._socket.connect(str(near))
+        except OSError:
+            self._socket.close()
+            raise
         self._stream = self._socket.makefile("rw")
         self._lock = threading.Lock()
 
@@ -103,8 +109,10 @@ class Far:
                 print(json.dumps(question), file=self._stream, flush=True)
                 line = self._stream.readline()
             except OSError as error:
+                self._close()
                 raise Gone(f"{question[0]}: {error}") from error
         if not line:
+            self._close()
             raise Gone(f"{question[0]}: no answer")
         value, *mistake = json.loads(line)
         if mistake:
@@ -112,16 +120,20 @@ class Far:
         return value
 
     def _leave(self):
+        """Tell that nothing more is asked."""
         with suppress(OSError):
             print(file=self._stream, flush=True)
+        self._close()
+
+    def _close(self):
+        with suppress(OSError):
+            self._stream.close()
         self._socket.close()
 
 
 @contextmanager
 def _short(path):
     """The same file by a short path."""
-    import tempfile
-
     with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as folder:
         near = Path(folder) / "s"
         near.symlink_to(path)
@@ -138,6 +150,12 @@ class Stage:
         self.gimp = None
         self._dialog = None
         self._numbers = itertools.count(1)
+
+    def leave(self):
+        """GIMP ends when nothing more is asked."""
+        for each in (self._dialog, self.gimp):
+            if each is not None:
+                each._leave()
 
     # ------------------------------------------------------------------------------------------------------- waiting
 
@@ -179,14 +197,15 @@ class Stage:
         self.xdo("key", "--delay", "60", *keys)
 
     def click(self, x, y):
-        self.xdo("mousemove", x, y, "click", "1")
+        """Click there; then out of the way, where there is no tooltip."""
+        self.xdo("mousemove", x, y, "click", "1", "mousemove", *_CORNER)
 
     def drag(self, *places):
         """Draw with the mouse over places of the screen."""
         words = ["mousemove", *places[0], "mousedown", "1"]
         for place in places[1:]:
             words += ["sleep", "0.05", "mousemove", *place]
-        self.xdo(*words, "sleep", "0.05", "mouseup", "1")
+        self.xdo(*words, "sleep", "0.05", "mouseup", "1", "mousemove", *_CORNER)
 
     def screen(self):
         """What is to be seen on the screen, RGB."""
@@ -281,14 +300,22 @@ class Stage:
             self._dialog = None
         return self._dialog is not None
 
+    def complaint(self):
+        """What GIMP complains of in a window of its own; it is closed then."""
+        number = self.window("^GIMP Message$")
+        if number is None:
+            return None
+        self.shot(f"complaint-{next(self._numbers)}")
+        self.key("Escape", window="^GIMP Message$")
+        self.until(lambda: self.window("^GIMP Message$") is None, "GIMP's message stays")
+        return "GIMP shows a message"
+
     def _find_dialog(self):
         """A plug-in's process that answers; whether there is one."""
         for path in (self.folder / "sockets").glob("dialog-*"):
-            try:
+            with suppress(OSError):
                 self._dialog = Far(path)
-            except OSError:
-                continue
-            return True
+                return True
         return False
 
 
@@ -324,8 +351,7 @@ def running(root, hand, plugin, window=WINDOW):
         played.gimp = Far(folder / "sockets" / "gimp")
         yield played
     finally:
-        if played.gimp is not None:
-            played.gimp._leave()
+        played.leave()
         show.join(30)
         (folder / "gimp.log").write_text(ended[0].output if ended else "GIMP did not end")
 

@@ -39,24 +39,25 @@ def listening(name):
 
 
 class Clock:
-    """How long nothing else could happen; each gap with the moment when it ended."""
+    """How long nothing else could happen; each gap with what was going on at its end."""
 
-    def __init__(self, least_s):
-        self.least_s = least_s
+    def __init__(self, least_s, what):
+        self.least_s, self.what = least_s, what
         self.gaps = []
         self.last = time.monotonic()
 
     def beat(self):
         now = time.monotonic()
         if now - self.last > self.least_s:
-            self.gaps.append(now - self.last)
+            self.gaps.append((round(now - self.last, 3), self.what()))
+            now = time.monotonic()
         self.last = now
         return True
 
     def read(self):
         """The longest ones since the last reading."""
         gaps, self.gaps = sorted(self.gaps, reverse=True)[:5], []
-        return [round(each, 3) for each in gaps]
+        return gaps
 
 
 # --------------------------------------------------------------------------------------------------------------- GIMP
@@ -75,7 +76,6 @@ class Gallery:
         Gegl.init(None)
         self.gimp, self.gegl, self.gio = Gimp, Gegl, Gio
         self.waits = []
-        self.displays = {}
 
     # ------------------------------------------------------------------------------------------------------- images
 
@@ -85,7 +85,7 @@ class Gallery:
     def open(self, path):
         """Open a picture in a window; its number."""
         image = self.gimp.file_load(self.gimp.RunMode.NONINTERACTIVE, self.gio.File.new_for_path(path))
-        self.displays[image.get_id()] = [self.gimp.Display.new(image)]
+        self.gimp.Display.new(image)
         self.gimp.displays_flush()
         image.clean_all()
         return image.get_id()
@@ -94,14 +94,20 @@ class Gallery:
         return [each.get_id() for each in self.gimp.get_images()]
 
     def close_all(self):
-        """Close all images, whatever has become of them."""
-        for number in self.images():
-            self.image(number).clean_all()
-            for display in self.displays.pop(number, ()):
-                if display.is_valid():
-                    display.delete()
-            if self.gimp.Image.id_is_valid(number):
-                self.image(number).delete()
+        """Close all windows with their images, by whomever they were opened."""
+        for image in self.gimp.get_images():
+            image.clean_all()
+        for number in range(1, self.newest_display() + 1):
+            if self.gimp.Display.id_is_valid(number):
+                self.gimp.Display.get_by_id(number).delete()
+
+    def newest_display(self):
+        """The highest number of a display until now: there is no list of them."""
+        image = self.gimp.Image.new(1, 1, self.gimp.ImageBaseType.RGB)
+        display = self.gimp.Display.new(image)
+        number = display.get_id()
+        display.delete()
+        return number
 
     def clean(self, number):
         """As if it had just been saved."""
@@ -264,6 +270,12 @@ class Dialog:
         assert found, f"there is no widget {name}"
         return max(found, key=lambda each: each.get_mapped())
 
+    def _button(self, name):
+        """A button or an entry of a menu by its name, or by the words on it."""
+        found = self._find(name)
+        kinds = (self.gtk.MenuItem, self.gtk.Button)
+        return next(each for each in (found, *map(found.get_ancestor, kinds)) if isinstance(each, kinds))
+
     def names(self):
         """All names and words, to see what there is."""
         return [
@@ -272,14 +284,14 @@ class Dialog:
         ]
 
     def can_press(self, name):
-        button = self._find(name)
+        button = self._button(name)
         return button.get_mapped() and button.is_sensitive()
 
     def press(self, name):
         """A click on a button that can be clicked."""
-        button = self._find(name)
-        assert button.get_mapped() and button.is_sensitive(), f"{name} cannot be pressed"
-        button.clicked()
+        assert self.can_press(name), f"{name} cannot be pressed"
+        button = self._button(name)
+        button.activate() if isinstance(button, self.gtk.MenuItem) else button.clicked()
 
     def is_shown(self, name):
         found = [each for each in self._all() if name in (each.get_name(), _words_of(each))]
@@ -296,6 +308,11 @@ class Dialog:
         return [x + at.x + at.width // 2, y + at.y + at.height // 2]
 
     # ------------------------------------------------------------------------------------------------------- studio
+
+    def start_afresh(self, fields):
+        """Everything as it was at first, but for some settings."""
+        settings = type(self.studio.settings)()
+        self.studio.change(**{**vars(settings), **fields})
 
     def set(self, fields):
         self.studio.change(**fields)
@@ -380,6 +397,11 @@ class Dialog:
             if name.startswith("scumble_gimp.link.") and hasattr(module, "LEASE_S"):
                 module.LEASE_S = seconds
 
+    def doing(self):
+        """Where the run under way is."""
+        runs = self.runs() if self._studios() else []
+        return runs[0][0] if runs else ""
+
     def longest_gaps(self):
         return self.clock.read()
 
@@ -414,7 +436,7 @@ def serve_dialog():
         return answers[0]
 
     def begin():
-        dialog.clock = Clock(0.03)
+        dialog.clock = Clock(0.03, dialog.doing)
         GLib.timeout_add(5, dialog.clock.beat)
         return False
 
