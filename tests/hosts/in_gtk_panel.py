@@ -148,6 +148,9 @@ def check_it_listens_no_more_when_it_is_gone(play):
     settle()
     play.studio.tell(*Topic)
     assert all(not actions for actions in play.studio._listeners._by_topic.values())
+    play.looks.clear()
+    settle(1.3)
+    assert not play.looks
 
 
 def check_what_is_destroyed_may_still_be_called_back(play):

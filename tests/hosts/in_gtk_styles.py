@@ -99,6 +99,24 @@ def check_pictures_are_read_on_another_thread(play):
     assert threads and threads[0] is not threading.main_thread()
 
 
+def check_a_picture_that_was_read_too_late_is_not_shown(play):
+    due = []
+    plain, look.decode_aside = look.decode_aside, lambda read, longest, on_picture: due.append(on_picture)
+    try:
+        thumbnail = play.find("style-0-thumbnail")
+        thumbnail.show_picture(picture(), "a")
+        thumbnail.show_picture(picture(), "b")
+        one, other = look.decode(picture(30, 20)), look.decode(picture(40, 20))
+        due[1](other)
+        due[0](one)
+        assert thumbnail._picture is other
+        thumbnail.show_picture(None, "c")
+        due[1](other)
+        assert not thumbnail.has_picture
+    finally:
+        look.decode_aside = plain
+
+
 def check_styles_are_added_from_everywhere(play):
     entries = play.panel.styles.entries()
     words = ["From file…", "From layer", "From clipboard", "From library…"]
