@@ -308,6 +308,16 @@ def check_a_file_is_chosen_with_a_picture_of_it(play):
     assert len(got) == 1
 
 
+def check_the_next_file_is_looked_for_where_the_last_one_was(play):
+    folder = FOLDER / "paintings"
+    folder.mkdir()
+    play.set(Topic.SETTINGS, settings=Settings(styles=(StyleRow(str(folder / "a.png"), "a"), *TWO)))
+    play.panel.styles._from_file()
+    (dialog,) = (each for each in Gtk.Window.list_toplevels() if each.get_name() == "choose-pictures")
+    wait(lambda: dialog.get_current_folder() == str(folder))
+    dialog.response(Gtk.ResponseType.CANCEL)
+
+
 def check_a_theme_changed_while_it_is_shown_is_followed(play):
     light = play.pixel("scumble-panel", 2, 2)
     have_theme("light")

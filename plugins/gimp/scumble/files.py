@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .gtk import Gtk
+from .gtk import GLib, Gtk
 from .link.shown import PICTURES, file_name
 from .link.text import tr
 from .look import decode_aside, fitted
@@ -17,14 +17,19 @@ _LARGEST_PREVIEW = 2**26
 _ROOM = 12
 
 
-def choose_pictures(parent: Gtk.Widget, studio: Any, on_paths: Callable[[list[str]], None]) -> Gtk.FileChooserDialog:
-    """Ask for picture files; `on_paths` gets them when the user has chosen."""
+def choose_pictures(
+    parent: Gtk.Widget, studio: Any, on_paths: Callable[[list[str]], None], folder: Path | None = None
+) -> Gtk.FileChooserDialog:
+    """Ask for picture files, first in a folder if there is one; `on_paths` gets them when the user has chosen."""
     dialog = _dialog(parent, tr("Pictures to take a style from"), Gtk.FileChooserAction.OPEN, tr("Open"))
     dialog.set_name("choose-pictures")
     dialog.set_select_multiple(True)
     pictures = [pattern for ending in PICTURES for pattern in (f"*.{ending}", f"*.{ending.upper()}")]
     dialog.add_filter(_filter(tr("Pictures"), pictures))
     dialog.add_filter(_filter(tr("All files"), ["*"]))
+    begin = str(folder) if folder is not None else GLib.get_user_special_dir(GLib.UserDirectory.DIRECTORY_PICTURES)
+    if begin:
+        dialog.set_current_folder(begin)
     _Preview(studio, dialog)
     return _ask(dialog, studio, lambda: on_paths(dialog.get_filenames()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from .files import choose_pictures
@@ -85,7 +86,8 @@ class StyleRows(Gtk.Box):
         open_menu(self._studio, self.add_style, "add-style-menu", self.entries())
 
     def _from_file(self) -> None:
-        choose_pictures(self, self._studio, self._add_files)
+        files = [Path(style.source) for style in self._studio.settings.styles if not style.is_library]
+        choose_pictures(self, self._studio, self._add_files, files[-1].parent if files else None)
 
     def _add_files(self, paths: Sequence[str]) -> None:
         for path in paths:
