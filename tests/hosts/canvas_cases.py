@@ -404,12 +404,8 @@ def case_names_of_all_kinds(rig):
 # ---------------------------------------------------------------------------------------------------- adding: its looks
 
 
-def case_outside_the_mask_nothing_changes(rig):
-    """There not a bit differs; inside is what was inserted; in between the mask mixes both."""
-    document, ground, before = scene(rig)
-    same(rig.composite(document), before, "the picture, as it was painted")
-    box = Rect(7, 6, 45, 30)
-    rig.insert(result(document, ground, box, slope(box)))
+def compare(rig, document, before, box):
+    """That a document looks as a result in a box, with a slope for its mask, leaves what was there, all opaque."""
     after, mask, new = rig.composite(document), cut(slope(box), box, CANVAS), cut(picture(box, 99), box, CANVAS)
     for y in range(HEIGHT):
         for x in range(WIDTH):
@@ -421,6 +417,42 @@ def case_outside_the_mask_nothing_changes(rig):
                 same(found, above, "inside, at", x, y)
             else:
                 near(found, over(rig, above, below, covered), 1, "half of both, at", x, y)
+
+
+def case_outside_the_mask_nothing_changes(rig):
+    """There not a bit differs; inside is what was inserted; in between the mask mixes both."""
+    document, ground, before = scene(rig)
+    same(rig.composite(document), before, "the picture, as it was painted")
+    box = Rect(7, 6, 45, 30)
+    rig.insert(result(document, ground, box, slope(box)))
+    compare(rig, document, before, box)
+
+
+def case_outside_the_mask_nothing_changes_in_a_group(rig):
+    """Also where the source was alone in it."""
+    document, _, _ = scene(rig)
+    group = rig.add_group(document, "group")
+    before = picture(CANVAS, 31)
+    source = rig.add(document, "alone", CANVAS, before, group)
+    same(rig.composite(document), before, "the picture, as it was painted")
+    box = Rect(7, 6, 45, 30)
+    rig.insert(result(document, source, box, slope(box)))
+    compare(rig, document, before, box)
+
+
+def case_over_nothing(rig):
+    """Where the source has no pixels the result's alpha is its mask."""
+    document = rig.open(WIDTH, HEIGHT)
+    source = rig.add(document, "small", Rect(0, 0, 4, 4), picture(Rect(0, 0, 4, 4)))
+    box = Rect(6, 5, 30, 20)
+    rig.insert(result(document, source, box, slope(box)))
+    found, wanted = rig.composite(document), cut(masked(picture(box, 99), slope(box)), box, CANVAS)
+    for y in range(box.y, HEIGHT):
+        for x in range(WIDTH):
+            color, alpha = pixel(wanted, CANVAS, x, y)[:3], pixel(wanted, CANVAS, x, y)[3]
+            near(pixel(found, CANVAS, x, y)[3:], [alpha], 0, "alpha at", x, y)
+            if alpha:
+                near(pixel(found, CANVAS, x, y)[:3], color, 1, "the colour at", x, y)
 
 
 def case_a_mask_mixes_by_its_value(rig):
