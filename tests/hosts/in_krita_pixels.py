@@ -85,6 +85,14 @@ class House:
         document.waitForDone()
         events()
 
+    def composed(self, document, is_so):
+        """Wait until a picture is composed in such a way."""
+        deadline = time.monotonic() + 20
+        while not is_so() and time.monotonic() < deadline:
+            time.sleep(0.01)
+            document.waitForDone()
+            events()
+
     def subject(self, document, node):
         self.canvas.active = (document, node)
         return self.canvas.subject()
@@ -366,14 +374,18 @@ def check_hidden_layer(house):
     document = house.document()
     rect = Rect(0, 0, 20, 20)
     node = house.layer(document, solid(rect), rect)
+
+    def is_solid():
+        return bytes(document.pixelData(5, 5, 1, 1)) == SOLID
+
     house.canvas.show(subject_ids(document), ids(node), False)
-    document.waitForDone()
     same(house.canvas.is_shown(subject_ids(document), ids(node)), False, "shown")
-    same(bytes(document.pixelData(5, 5, 1, 1)) == SOLID, False, "the picture still has it")
+    house.composed(document, lambda: not is_solid())
+    same(is_solid(), False, "the picture still has it")
     near(eight(house.take(house.subject(document, node)).content, 3, 3), RGBA, 0, "a hidden layer")
     house.canvas.show(subject_ids(document), ids(node), True)
-    document.waitForDone()
-    same(bytes(document.pixelData(5, 5, 1, 1)), SOLID, "shown again")
+    house.composed(document, is_solid)
+    same(is_solid(), True, "shown again")
 
 
 def check_transparency_mask_of_the_source(house):
@@ -457,6 +469,66 @@ def check_inherit_alpha(house):
     node.setInheritAlpha(True)
     layer = Layer(subject_ids(document), ids(node), "new", rect, painting(rect, 1), soft_mask(rect))
     same(by_id(document, house.finish(house.canvas.insert(layer)).layer).inheritAlpha(), True, "inherit alpha")
+
+
+def check_beside_a_single_layer(house):
+    """A group that has a single layer shows that one's own pixels; with a second one it still shows all of them."""
+    whole, rect = Rect(0, 0, WIDTH, HEIGHT), Rect(30, 20, 16, 12)
+    for is_in_group in (False, True):
+        for mask in (None, soft_mask(rect)):
+            document = house.document()
+            node = document.rootNode().childNodes()[0]
+            if is_in_group:
+                group = document.createGroupLayer("group")
+                document.rootNode().addChildNode(group, node)
+                node.remove()
+                node = house.layer(document, None, None, group)
+            node.setPixelData(QByteArray(solid(whole)), 0, 0, WIDTH, HEIGHT)
+            house.settle(document)
+            layer = Layer(subject_ids(document), ids(node), "new", rect, painting(rect, 1), mask)
+            house.finish(house.canvas.insert(layer))
+            document.waitForDone()
+            found = bytes(document.pixelData(0, 0, WIDTH, HEIGHT))
+            same([found[at : at + 4] for at in (0, len(found) - 4)], [SOLID, SOLID], "in a group:", is_in_group)
+            seen = sum(found[at : at + 4] != SOLID for at in range(0, len(found), 4))
+            same(50 < seen <= rect.width * rect.height, True, seen, "pixels are other")
+
+
+def large(house):
+    """A document that takes Krita a while to compose, and a layer for it."""
+    document = house.document("RGBA", "F32", "", 4000, 3000)
+    node = document.rootNode().childNodes()[0]
+    node.setPixelData(QByteArray(array.array("f", [0.5, 0.25, 0.75, 1]).tobytes() * (4000 * 3000)), 0, 0, 4000, 3000)
+    house.settle(document)
+    rect = Rect(3900, 2900, 100, 100)
+    return document, Layer(subject_ids(document), ids(node), "new", rect, painting(rect, 1), soft_mask(rect))
+
+
+def check_krita_goes_on_while_it_composes(house):
+    """The layer is there for many steps before adding it is done: Krita takes input meanwhile."""
+    document, layer = large(house)
+    steps, turns = house.canvas.insert(layer), 0
+    for _ in steps:
+        QApplication.processEvents()
+        turns += len(document.rootNode().childNodes()) == 2
+    same(turns > 6, True, "Krita's thread was held until all was composed:", turns)
+    same(document.tryBarrierLock(), True, "in the end it is composed")
+    document.unlock()
+
+
+def check_closed_while_it_composes(house):
+    for _ in range(3):
+        document, layer = large(house)
+        steps = house.canvas.insert(layer)
+        while len(document.rootNode().childNodes()) == 1:
+            next(steps)
+        KEPT.remove(document)
+        document.setModified(False)
+        document.close()
+        refused("document-closed", lambda steps=steps: house.finish(steps))
+        events()
+        time.sleep(0.1)
+        events()
 
 
 def check_kinds_of_planes(house):

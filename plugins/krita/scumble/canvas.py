@@ -13,6 +13,7 @@ from typing import Any
 
 from . import pictures
 from .bench import Bench, Space, space_of, srgb
+from .composer import Composer
 from .link.canvas import Canvas, Layer, LayerName, Placed, Region, Steps, Subject, Taken
 from .link.errors import LinkError
 from .link.pixels import Plane, Rect, bgr, eight_bits, png, rgb
@@ -25,6 +26,8 @@ _GROUP = "scumble"
 _RECIPE = "scumble/layer/{layer}"
 _PATIENCE_S = 60.0
 """How long a new layer waits for the end of a brush stroke."""
+_NAP_S = 0.002
+"""How long a step rests that only waits."""
 _EVERYWHERE = ("filterlayer", "filllayer")
 """Layers whose bounds are said to be empty, though they show something on the whole canvas."""
 _MASKS = ("transparencymask", "filtermask", "transformmask", "selectionmask", "colorizemask")
@@ -41,6 +44,7 @@ class KritaCanvas(Canvas):
         self._krita = Krita.instance()
         self._docker = docker
         self._bench = Bench(self._krita)
+        self._composer = Composer(self._krita)
         self.host = f"Krita {self._krita.version().split()[0]}"
 
     # ------------------------------------------------------------------------------------------------ looking
@@ -91,7 +95,7 @@ class KritaCanvas(Canvas):
 
     def show(self, document: str, layer: str, shown: bool) -> None:
         self._node(document, layer).setVisible(shown)
-        self._document(document).refreshProjection()
+        self._composer.call(self._document(document), "refreshProjection")
 
     def recipe(self) -> str | None:
         document, node = self._active()
@@ -121,6 +125,8 @@ class KritaCanvas(Canvas):
 
     def insert(self, layer: Layer) -> Steps:
         box = layer.box
+        if layer.mask is not None:
+            yield from self._bench.prepared()
         document = self._document(layer.document)
         new = document.createNode(layer.title, "paintlayer")
         if layer.mask is not None:
@@ -138,6 +144,10 @@ class KritaCanvas(Canvas):
         yield from write(paint, layer.pixels, box)
         if layer.mask is not None:
             mask = new.childNodes()[0]
+            # The tiles of a mask say where Krita composes anew. A group that had a single layer, whose own pixels it
+            # showed, would show nothing beyond them with a second one (5.1.5 to 5.3.4): so they reach all corners.
+            for x, y in ((0, 0), (document.width() - 1, document.height() - 1)):
+                mask.setPixelData(QtCore.QByteArray(b"\0"), x, y, 1, 1)
 
             def cover(data: Any, x: int, y: int, width: int, height: int) -> None:
                 self._document(layer.document)
@@ -162,29 +172,22 @@ class KritaCanvas(Canvas):
             new.setInheritAlpha(below.inheritAlpha())
             if below.animated():
                 notices.append(tr("The layer is animated; the new one is the same in all frames."))
-        was_alone = sum(map(_is_layer, parent.childNodes())) <= 1
-        if not parent.addChildNode(new, below):
-            raise LinkError("host-refused", tr("Krita did not add the layer."))
-        if was_alone:
-            # A group shows its only layer's own pixels; with two it would show nothing outside the new one (5.2.9).
-            document.refreshProjection()
         if layer.recipe:
             name = _RECIPE.format(layer=_id(new))
             document.setAnnotation(name, "Scumble", QtCore.QByteArray(layer.recipe.encode()))
-        # Krita may make the new layer the active one (5.3), and says so only when its own events had their turn.
-        for _ in range(3):
+        adding = self._composer.call(parent, "addChildNode", new, below)
+        was_there, turns = False, 3
+        while turns:
+            adding.join(_NAP_S)
             yield
-            self._activate(layer.document, active)
+            document = self._document(layer.document)
+            was_there = was_there or _find(document, _id(new)) is not None
+            # Krita may make the new layer the active one (5.3), and says so only when its own events had their turn.
+            _give_back(document, active, _id(new))
+            turns -= not adding.is_alive()
+        if not was_there:
+            raise LinkError("host-refused", tr("Krita did not add the layer."))
         return Placed(_id(new), " ".join(notices))
-
-    def _activate(self, document: str, node: str) -> None:
-        if not self.has_document(document):
-            return
-        mine = self._document(document)
-        now = mine.activeNode()
-        wanted = _find(mine, node)
-        if now is not None and wanted is not None and _id(now) != node:
-            mine.setActiveNode(wanted)
 
     def picture_of(self, layer: str) -> Steps:
         document, _, node = layer.partition("/")
@@ -291,7 +294,7 @@ class KritaCanvas(Canvas):
             is_held = QtWidgets.QApplication.mouseButtons() != Qt.MouseButton.NoButton
             if not is_held and _is_idle(self._document(document)):
                 return
-            time.sleep(0.002)
+            time.sleep(_NAP_S)
             yield
 
 
@@ -322,6 +325,13 @@ def _walk(parent: Any) -> Iterator[Any]:
 
 def _find(document: Any, node: str) -> Any:
     return next((each for each in _walk(document.rootNode()) if _id(each) == node), None)
+
+
+def _give_back(document: Any, active: str, new: str) -> None:
+    """Make the layer active again that was it before the new one took its place."""
+    now, wanted = document.activeNode(), _find(document, active)
+    if now is not None and wanted is not None and _id(now) == new:
+        document.setActiveNode(wanted)
 
 
 def _is_layer(node: Any) -> bool:
