@@ -257,6 +257,8 @@ def check_files_on_another_thread():
     write_bmp(FOLDER / "other.bmp", 30, 20)
     thread = threading.Thread(target=lambda: found.append(canvas.as_png(str(FOLDER / "other.bmp"))))
     thread.start()
+    time.sleep(1)
+    same([found, thread.is_alive()], [[], True], "before GIMP's own thread came to it")
     deadline = time.monotonic() + 20
     while thread.is_alive() and time.monotonic() < deadline:
         GLib.MainContext.default().iteration(False)
