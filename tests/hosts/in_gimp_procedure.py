@@ -301,6 +301,14 @@ def check_with_last_values_there_is_no_dialog():
     image.delete()
 
 
+def check_a_dialog_without_a_screen_is_a_sentence():
+    image, layer = painted()
+    status, said = call(image, [layer], Gimp.RunMode.INTERACTIVE)
+    expect(status == EXECUTION, status, said)
+    expect("screen" in str(said) and "NONINTERACTIVE" in str(said), said)
+    image.delete()
+
+
 def check_without_a_daemon_and_without_scumble_there_is_a_sentence():
     """The last one: the daemon is ended, and nobody knows how to start it."""
     image, layer = painted()

@@ -132,8 +132,13 @@ def _converse(
     config: Gimp.ProcedureConfig,
 ) -> Gimp.Layer | None:
     """Show the dialog; the last new layer, or None. What was set stands in the config, which GIMP then remembers."""
-    from .dialog import converse  # GTK, which calls without a dialog do not need
+    # GTK, which calls without a dialog do not need
+    from .dialog import converse
+    from .gtk import Gdk
 
+    if Gdk.Display.get_default() is None:  # on which GTK would end the process
+        detail = tr("There is no screen to show the dialog on.")
+        raise LinkError("host-refused", detail, tr("Call it with the run mode NONINTERACTIVE."))
     loop = GLibLoop()
     canvas = GimpCanvas(image)
     studio = Studio(canvas, loop)
