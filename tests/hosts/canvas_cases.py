@@ -243,7 +243,8 @@ def case_several_regions_at_once(rig):
     ids = [region_named(rig, document, name, "layer") for name in ("second", "first")]
     found = rig.take(rig.subject(document, ground), CANVAS, ids).regions
     same(list(found), ids, "in the order in which they were asked for")
-    same([gray(found[id]) for id in ids], [cut(b"\xff" * 400, has, CANVAS) for has in (second, first)], "the regions")
+    for id, has in zip(ids, (second, first), strict=True):
+        same(gray(found[id]), cut(b"\xff" * 400, has, CANVAS), "the region in", has)
 
 
 def case_a_region_that_is_gone(rig):
@@ -545,7 +546,8 @@ def case_steps_that_are_dropped_leave_nothing(rig):
     next(steps)
     steps.close()
     same(rig.names(document), ["ground"], "the layers")
-    same([rig.is_modified(document), rig.composite(document)], [False, pixels], "the document")
+    same(rig.is_modified(document), False, "modified by what was dropped")
+    same(rig.composite(document), pixels, "the picture")
 
 
 def case_one_undo_takes_it_away(rig):
@@ -575,15 +577,18 @@ def case_one_undo_takes_it_away(rig):
 
 
 def case_undo_goes_back_result_by_result(rig):
+    """What is noted in the document is no step, and neither is hiding a result and showing it again."""
     document, ground, before = scene(rig, in_window=True)
     box = Rect(7, 6, 45, 30)
     rig.activate(document, ground)
     rig.insert(result(document, ground, box, slope(box), title="first", recipe="{}"))
     rig.canvas.note(document, "settings", '{"a": 1}')
-    rig.insert(result(document, ground, box, None, title="second"))
+    second = rig.insert(result(document, ground, box, None, title="second")).layer
     rig.canvas.note(document, "settings", '{"a": 2}')
+    for is_shown in (False, True):
+        rig.canvas.show(document, second, is_shown)
     rig.undo(document)
-    same(rig.names(document), ["first", "ground"], "after one undo: notes of settings are no steps")
+    same(rig.names(document), ["first", "ground"], "after one undo")
     rig.undo(document)
     same(rig.names(document), ["ground"], "after two")
     same(rig.composite(document), before, "the picture")
@@ -676,7 +681,8 @@ def case_a_recipe_survives_saving(rig):
     rig.activate(again, ground)
     same(rig.canvas.recipe(), None, "another layer's recipe")
     same([rig.canvas.noted(again, "settings"), rig.canvas.noted(again, "other")], ['{"ä": 1}', ""], "the notes")
-    same([rig.pixels(again, new, box), rig.mask(again, new, box)], [picture(box, 99), slope(box)], "the layer")
+    same(rig.pixels(again, new, box), picture(box, 99), "its pixels")
+    same(rig.mask(again, new, box), slope(box), "its mask")
     same(rig.composite(again), before, "the picture")
 
 
@@ -704,7 +710,8 @@ def case_showing_and_hiding(rig):
     same([rig.canvas.is_shown(document, layer), rig.canvas.is_shown(document, ground)], [False, True], "hidden")
     same(rig.composite(document), before, "the picture without it")
     rig.canvas.show(document, layer, True)
-    same([rig.canvas.is_shown(document, layer), rig.composite(document)], [True, with_it], "shown again")
+    same(rig.canvas.is_shown(document, layer), True, "shown again")
+    same(rig.composite(document), with_it, "the picture with it")
     same(rig.canvas.is_shown(document, "0"), None, "a layer that never was")
 
 
