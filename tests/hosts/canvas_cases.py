@@ -405,13 +405,13 @@ def case_names_of_all_kinds(rig):
 # ---------------------------------------------------------------------------------------------------- adding: its looks
 
 
-def compare(rig, document, before, box):
+def compare(rig, document, canvas, before, box):
     """That a document looks as a result in a box, with a slope for its mask, leaves what was there, all opaque."""
-    after, mask, new = rig.composite(document), cut(slope(box), box, CANVAS), cut(picture(box, 99), box, CANVAS)
-    for y in range(HEIGHT):
-        for x in range(WIDTH):
-            covered = mask[y * WIDTH + x]
-            found, above, below = (pixel(data, CANVAS, x, y) for data in (after, new, before))
+    after, mask, new = rig.composite(document), cut(slope(box), box, canvas), cut(picture(box, 99), box, canvas)
+    for y in range(canvas.height):
+        for x in range(canvas.width):
+            covered = mask[y * canvas.width + x]
+            found, above, below = (pixel(data, canvas, x, y) for data in (after, new, before))
             if covered == 0:
                 same(found, below, "outside, at", x, y)
             elif covered == 255:
@@ -426,19 +426,17 @@ def case_outside_the_mask_nothing_changes(rig):
     same(rig.composite(document), before, "the picture, as it was painted")
     box = Rect(7, 6, 45, 30)
     rig.insert(result(document, ground, box, slope(box)))
-    compare(rig, document, before, box)
+    compare(rig, document, CANVAS, before, box)
 
 
 def case_outside_the_mask_nothing_changes_in_a_group(rig):
-    """Also where the source was alone in it."""
-    document, _, _ = scene(rig)
-    group = rig.add_group(document, "group")
-    before = picture(CANVAS, 31)
-    source = rig.add(document, "alone", CANVAS, before, group)
+    """Also where the source was alone in it, and far away: hosts compose a picture in pieces."""
+    canvas, box = Rect(0, 0, 200, 150), Rect(7, 6, 45, 30)
+    document, before = rig.open(canvas.width, canvas.height), picture(canvas, 31)
+    source = rig.add(document, "alone", canvas, before, rig.add_group(document, "group"))
     same(rig.composite(document), before, "the picture, as it was painted")
-    box = Rect(7, 6, 45, 30)
     rig.insert(result(document, source, box, slope(box)))
-    compare(rig, document, before, box)
+    compare(rig, document, canvas, before, box)
 
 
 def case_over_nothing(rig):
@@ -532,9 +530,8 @@ def case_nothing_is_done_before_the_layer_is_there(rig):
     steps = rig.canvas.insert(result(document, ground, box, slope(box), recipe='{"a": 1}'))
     placed = rig.finish(steps, look)
     same(rig.is_modified(document), True, "modified by the layer")
-    same(
-        [rig.children(document)[0], rig.mask(document, placed.layer, box)], [placed.layer, slope(box)], "with its mask"
-    )
+    same(rig.children(document)[0], placed.layer, "where it is")
+    same(rig.mask(document, placed.layer, box), slope(box), "its mask")
     same(rig.pixels(document, ground, CANVAS), pixels, "the source")
 
 

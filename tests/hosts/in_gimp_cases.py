@@ -3,11 +3,11 @@
 from functools import partial
 
 import rig
-from gimp_hand import FOLDER, add, finish, ids, kept, make, opened, rectangle, seen, select
+from gimp_hand import FOLDER, add, ids, kept, make, opened, rectangle, seen, select
 from gimp_hand import NONE as OUTSIDE_NOTHING
 from in_gimp_shown import press, shown
 from scumble_gimp.canvas import GimpCanvas
-from scumble_gimp.gimp import Gimp
+from scumble_gimp.gimp import Gimp, GLib
 from scumble_gimp.link.pixels import Rect
 
 rig.use("scumble_gimp.link")
@@ -117,17 +117,9 @@ class GimpRig(rig.Rig):
     def is_modified(self, document):
         return _image(document).is_dirty()
 
-    def finish(self, steps, look=lambda: None):
-        def looking():
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as end:
-                    return end.value
-                yield
-                look()
-
-        return finish(looking())
+    def breathe(self):
+        while GLib.MainContext.default().iteration(False):
+            pass
 
 
 def _image(document):

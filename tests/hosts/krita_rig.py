@@ -133,11 +133,11 @@ class KritaRig(rig.Rig):
 
     def undo(self, document):
         self.app.action("edit_undo").trigger()
-        self._settle(self._document(document))
+        self._document(document).waitForDone()
 
     def redo(self, document):
         self.app.action("edit_redo").trigger()
-        self._settle(self._document(document))
+        self._document(document).waitForDone()
 
     def reopened(self, document):
         path = FOLDER / f"{len(KEPT)}.kra"
@@ -171,7 +171,7 @@ class KritaRig(rig.Rig):
 
     def composite(self, document):
         found = self._document(document)
-        self._settle(found)
+        found.waitForDone()  # and no more: what the user sees is what Krita composes by itself
         return _turned(bytes(found.pixelData(0, 0, found.width(), found.height())))
 
     def set_unmodified(self, document):

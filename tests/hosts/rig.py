@@ -2,7 +2,7 @@
 
     rig.use("scumble.link")              # first: what the shared part is called in this host
     from canvas_cases import CASES
-    rig.play(KritaRig(), CASES, folder)  # writes folder/results.json
+    rig.play(one, CASES, folder)         # one of a subclass; writes folder/results.json
 
 Documents and layers are named by the canvas's own ids. Pixels are bytes of 8 bits: RGBA, sRGB, straight alpha.
 """
