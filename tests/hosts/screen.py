@@ -27,7 +27,13 @@ def show(root, command, environment, limit_s):
     """Run a command, a line of shell, on the screen until it ends; how it ended."""
     start = root.folder / "start.sh"
     start.write_text(_START.format(number=number_of(root), size=SIZE, command=command))
-    return root.run(["bash", root.seen(start)], environment=environment, timeout_s=limit_s)
+    try:
+        return root.run(["bash", root.seen(start)], environment=environment, timeout_s=limit_s)
+    finally:
+        # A screen that was killed leaves them, and they keep the next one with its number dark while any process has
+        # the number that the killed one had.
+        for left in (f".X{number_of(root)[1:]}-lock", f".X11-unix/X{number_of(root)[1:]}"):
+            (root.at / "tmp" / left).unlink(missing_ok=True)
 
 
 def picture(root, path):
