@@ -24,6 +24,8 @@ import stage as stages  # noqa: E402
 
 SHOTS = Path(__file__).parents[1] / "build" / "gimp"
 """Where the pictures that are taken on the way can be looked at."""
+_MOST_FAILURES = 4
+"""After so many no more is played: each may have waited for its full time."""
 SCENES = [each.__name__ for each in gimp_scenes.SCENES]
 
 
@@ -73,6 +75,9 @@ def play(root, suite, scenes, draws=False, window=gimp_screen.WINDOW):
                     before = time.monotonic()
                     played.outcomes[scene.__name__] = _outcome(stage, scene)
                     played.seconds[scene.__name__] = round(time.monotonic() - before, 1)
+                    (root.folder / "play" / "shots" / "notes.json").write_text(json.dumps(vars(played), indent=1))
+                    if sum(outcome != "passed" for outcome in played.outcomes.values()) == _MOST_FAILURES:
+                        break
         finally:
             folder, shots = root.folder / "play", SHOTS / suite
             shutil.rmtree(shots, ignore_errors=True)
@@ -80,7 +85,6 @@ def play(root, suite, scenes, draws=False, window=gimp_screen.WINDOW):
             log = folder / "gimp.log"
             shutil.copy(log, shots)
             played.said = log.read_text()[-3000:]
-            (shots / "notes.json").write_text(json.dumps(vars(played), indent=1))
     return played
 
 

@@ -7,7 +7,7 @@ waits for a time: all waits are for something to become true.
 import json
 
 import numpy as np
-from gimp_screen import MENU, expect
+from gimp_screen import expect
 
 QUICK = {"quality": "custom", "size": 64, "iterations": "2"}
 LONG = {"quality": "custom", "size": 192, "iterations": "4000"}
@@ -81,9 +81,9 @@ def states(stage):
 def opens_from_the_menu(stage):
     """Filters, Artistic, Scumble: the dialog is there and starts the daemon, which is not running, by itself."""
     stage.open_new(400, 300)
-    stage.key(*MENU[stage.root.at.name])
+    entry = stage.open_menu()
     stage.shot("menu")
-    stage.xdo("key", "Return")
+    stage.click(*entry)
     stage.await_dialog()
     stage.until(lambda: stage.dialog.status()[0] == "ready", "the daemon is not started")
     stage.until(stage.dialog.is_filled, "the library stays empty")

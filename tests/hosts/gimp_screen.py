@@ -30,8 +30,6 @@ from PIL import Image
 HERE = Path(__file__).parent
 PATIENCE_S = 90
 SHORTCUT = "ctrl+alt+j"
-MENU = {"trixie": ("alt+r", "a", *["Up"] * 5), "forky": ("alt+r", "a", *["Up"] * 3)}
-"""Filters, Artistic, and up to Scumble from the end: 3.2 sorts plug-ins by name, 3.0 has the user's own first."""
 _CONFIG = {
     # Without config-version the Welcome window opens in spite of show-welcome-dialog.
     "gimprc": """(show-welcome-dialog no)
@@ -65,6 +63,8 @@ DIALOG_X = 1100
 GIMP, DIALOG = "– GIMP$", "^Scumble$"
 """What titles of windows look like."""
 _CORNER = 1595, 995
+_BRIGHT = 150
+"""What is written is brighter than that in all colours, the ground of a menu darker."""
 _BATCH = "import in_gimp_gui; in_gimp_gui.serve_gimp()"
 
 
@@ -216,6 +216,31 @@ class Stage:
     def shot(self, name):
         """Keep a picture of the screen, to be looked at."""
         screen.picture(self.root, self.folder / "shots" / f"{name}.png")
+
+    def open_menu(self):
+        """Open Filters, Artistic; where Scumble is in it: it is the only entry there with a shortcut."""
+        self.xdo("mousemove", *_CORNER)
+        idle = self.screen()
+        self.key("alt+r")
+        self.until(lambda: self._has_settled(idle), "the menu does not open")
+        without = self.screen()
+        self.xdo("key", "a")
+        return self.until(lambda: self._entry(without), "Scumble is not in the menu")
+
+    def _has_settled(self, before):
+        """Whether the screen has changed and does not change any more."""
+        first, second = self.screen(), self.screen()
+        return (first != before).any() and (first == second).all()
+
+    def _entry(self, without):
+        now = self.screen()
+        new = (now != without).any(axis=-1)
+        if not new.any():
+            return None
+        right = int(np.nonzero(new.any(axis=0))[0][-1])
+        written = new & (now.min(axis=-1) > _BRIGHT)
+        found = np.nonzero(written[:, right - 25 : right].any(axis=1))[0]
+        return (right - 150, int(found.mean())) if found.size else None
 
     def cancel_button(self, without):
         """Where GIMP's status bar has its Cancel: what is rightmost of what was not there without it."""
