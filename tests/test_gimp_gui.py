@@ -64,12 +64,12 @@ def _played(suite):
         return play(root, suite, scenes)
 
 
-def play(root, suite, scenes, draws=False, window=gimp_screen.WINDOW):
+def play(root, suite, scenes, draws=False, layout=gimp_screen.WITH_TOOLS):
     """Play scenes in order; with `draws` the daemon draws its own styles, as users have them."""
     played = Theatre()
     with stages.set_up(root, draws) as hand:
         try:
-            with gimp_screen.running(root, hand, gimp_screen.install, window) as stage:
+            with gimp_screen.running(root, hand, gimp_screen.install, layout) as stage:
                 played.version, played.notes = stage.gimp.version(), stage.notes
                 for scene in scenes:
                     before = time.monotonic()

@@ -420,3 +420,33 @@ def leaves_the_screen_alone(stage):
     expect(len(stage.gimp.layers(image)) == 2, stage.gimp.layers(image))
     stage.notes["gaps"] = stage.dialog.longest_gaps()
     stage.notes["waits"] = stage.gimp.longest_waits()
+
+
+# --------------------------------------------------------------------------------------------------- for the README
+
+
+@story
+def tells_the_story(stage):
+    """Select the sky, press the button, watch it form. The picture and the mask are in the stage's folder."""
+    image = stage.open(stage.folder / "lighthouse.png")
+    stage.fit()
+    x, y = stage.open_menu()
+    stage.xdo("mousemove", x, y)
+    stage.shot("menu")
+    stage.xdo("click", "1")
+    stage.await_dialog()
+    stage.until(lambda: stage.dialog.status()[0] == "ready" and stage.dialog.is_filled(), "the daemon is not there")
+    stage.until(lambda: stage.dialog.has_thumbnail("library:night"), "the style is not drawn")
+    stage.gimp.select_mask(image, stage.root.seen(stage.folder / "sky.gray"))
+    stage.dialog.start_afresh({"quality": "normal"})
+    stage.until(lambda: "Selection" in stage.dialog.area() and "about" in stage.dialog.area(), "there is no estimate")
+    stage.shot("story-1")
+    stage.dialog.press("stylise")
+    stage.until(lambda: stage.dialog.progress() > 0.1, "nothing is painted")
+    stage.shot("story-2")
+    stage.until(lambda: stage.dialog.progress() > 0.5, "it is not half done")
+    stage.shot("story-3")
+    done(stage)
+    stage.until(stage.dialog.results, "there is no result")
+    stage.gimp.select(image)
+    stage.shot("story-4")

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ _CONFIG = {
 (undo-levels 20)
 """,
     "shortcutsrc": """(file-version 1)
-(action "plug-in-scumble" "<Primary><Alt>j")
+(action "plug-in-scumble"{shortcut})
 """,
     "sessionrc": """(session-info "toplevel"
     (factory-entry "gimp-single-image-window")
@@ -48,23 +49,56 @@ _CONFIG = {
     (size {width} {height})
     (open-on-exit)
     (aux-info (left-docks-width "{left}") (right-docks-width "{right}") (maximized "no"))
-    (gimp-toolbox (side left)
-        (book (current-page 0) (dockable "gimp-tool-options" (tab-style automatic))))
-    (gimp-dock (side right)
-        (book (current-page 0) (dockable "gimp-layer-list" (tab-style automatic) (preview-size 32)))))
+    {docks})
 (hide-docks no)
 (single-window-mode yes)
 (last-tip-shown 0)
 """,
 }
-WINDOW = {"x": 0, "y": 0, "width": 1080, "height": 960, "left": 120, "right": 240}
-"""Where GIMP's own window is, so that the plug-in's has room beside it."""
-DIALOG_X = 1100
+_LAYERS = '(gimp-dock (side right) (book (dockable "gimp-layer-list" (tab-style automatic) (preview-size 32))))'
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where GIMP's window is and what is in it, so that the plug-in's has room beside it; in px of the screen."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    left: int
+    right: int
+    docks: str
+    dialog_x: int
+    dialog_y: int = 0
+    dialog_height: int = 0
+    """0: as it comes."""
+    shortcut: str = ""
+    """With which the dialog is opened; as it comes there is none."""
+
+
+WITH_TOOLS = Layout(
+    *(0, 0, 1080, 960, 120, 240),
+    f'(gimp-toolbox (side left) (book (dockable "gimp-tool-options"))) {_LAYERS}',
+    dialog_x=1100,
+    shortcut=' "<Primary><Alt>j"',
+)
+"""As scenes need it: tools and their options on the left, the layers on the right."""
+WITH_LAYERS = Layout(
+    *(20, 20, 1046, 940, 76, 220),
+    f"(gimp-toolbox (side left)) {_LAYERS}",
+    dialog_x=1068,
+    dialog_y=20,
+    dialog_height=940,
+)
+"""As pictures show it: as much of the canvas as there can be."""
 GIMP, DIALOG = "– GIMP$", "^Scumble$"
 """What titles of windows look like."""
 _CORNER = 1595, 995
-_BRIGHT = 150
-"""What is written is brighter than that in all colours, the ground of a menu darker."""
+_DRAW_S = 0.5
+_WIDTH_PX = 440
+_COLORFUL = 60
+"""GIMP's menus are gray."""
 _BATCH = "import in_gimp_gui; in_gimp_gui.serve_gimp()"
 
 
@@ -108,7 +142,7 @@ class Far:
             try:
                 print(json.dumps(question), file=self._stream, flush=True)
                 line = self._stream.readline()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._close()
                 raise Gone(f"{question[0]}: {error}") from error
         if not line:
@@ -121,7 +155,7 @@ class Far:
 
     def _leave(self):
         """Tell that nothing more is asked."""
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             print(file=self._stream, flush=True)
         self._close()
 
@@ -143,8 +177,8 @@ def _short(path):
 class Stage:
     """What scenes have to do with."""
 
-    def __init__(self, root, hand):
-        self.root, self.hand = root, hand
+    def __init__(self, root, hand, layout):
+        self.root, self.hand, self.layout = root, hand, layout
         self.folder = root.folder / "play"
         self.notes = {}
         self.gimp = None
@@ -214,11 +248,12 @@ class Stage:
         return np.asarray(Image.open(path).convert("RGB"))
 
     def shot(self, name):
-        """Keep a picture of the screen, to be looked at."""
+        """Keep a picture of the screen, to be looked at: of what the windows have had the time to draw."""
+        time.sleep(_DRAW_S)
         screen.picture(self.root, self.folder / "shots" / f"{name}.png")
 
     def open_menu(self):
-        """Open Filters, Artistic; where Scumble is in it: it is the only entry there with a shortcut."""
+        """Open Filters, Artistic; where Scumble is in it: the only entry there with an icon, which has colours."""
         self.xdo("mousemove", *_CORNER)
         idle = self.screen()
         self.key("alt+r")
@@ -234,18 +269,14 @@ class Stage:
 
     def _entry(self, without):
         now = self.screen()
-        new = (now != without).any(axis=-1)
-        if not new.any():
-            return None
-        right = int(np.nonzero(new.any(axis=0))[0][-1])
-        written = new & (now.min(axis=-1) > _BRIGHT)
-        found = np.nonzero(written[:, right - 25 : right].any(axis=1))[0]
-        return (right - 150, int(found.mean())) if found.size else None
+        spread = now.max(axis=-1).astype(int) - now.min(axis=-1)
+        rows, columns = np.nonzero((now != without).any(axis=-1) & (spread > _COLORFUL))
+        return (int(columns.mean()) + 40, int(rows.mean())) if rows.size else None
 
     def cancel_button(self, without):
         """Where GIMP's status bar has its Cancel: what is rightmost of what was not there without it."""
-        right = WINDOW["width"] - WINDOW["right"]
-        rows = slice(WINDOW["height"] - 30, WINDOW["height"] + 20)
+        right = self.layout.width - self.layout.right
+        rows = slice(self.layout.height - 30, self.layout.height + 20)
         new = (self.screen()[rows, :right] != without[rows, :right]).any(axis=-1)
         found = np.nonzero(new.any(axis=0))[0]
         if not found.size or found[-1] < right - 60:
@@ -264,6 +295,13 @@ class Stage:
         if not path.exists():
             stage.picture(path, width, height)
         return self.open(path)
+
+    def fit(self):
+        """GIMP's window as large as it was, and all of the picture to be seen in it."""
+        number = self.until(self.window, "GIMP has no window")
+        self.xdo("windowsize", number, self.layout.width, self.layout.height)
+        self.xdo("windowmove", number, self.layout.x, self.layout.y)
+        self.key("shift+ctrl+j")
 
     def clear(self):
         """Neither a dialog nor an image is left."""
@@ -304,8 +342,10 @@ class Stage:
         self.until(self._find_dialog, "the plug-in is not run")
         self.until(self.dialog.is_open, "no dialog is shown")
         number = self.until(lambda: self.window(DIALOG), "the dialog has no window")
-        self.xdo("windowmove", number, DIALOG_X, 0)
-        self.until(lambda: self._x(number) >= DIALOG_X, "the dialog does not move")
+        self.xdo("windowmove", number, self.layout.dialog_x, self.layout.dialog_y)
+        self.until(lambda: self._x(number) >= self.layout.dialog_x, "the dialog does not move")
+        if self.layout.dialog_height:
+            self.xdo("windowsize", number, _WIDTH_PX, self.layout.dialog_height)
 
     def _x(self, number):
         said = self.xdo("getwindowgeometry", "--shell", number) or ""
@@ -345,14 +385,14 @@ class Stage:
 
 
 @contextmanager
-def running(root, hand, plugin, window=WINDOW):
+def running(root, hand, plugin, layout=WITH_TOOLS):
     """GIMP on its screen, with a folder's plug-in as users have it; a stage."""
     folder = root.folder / "play"
     (folder / "sockets").mkdir()
     own = root.folder / "gimp"
     own.mkdir()
     for name, text in _CONFIG.items():
-        (own / name).write_text(text.format(**window) if name == "sessionrc" else text)
+        (own / name).write_text(text if name == "gimprc" else text.format(**vars(layout)))
     plugin(own)
     agent = root.folder / "agent"
     agent.mkdir()
@@ -366,7 +406,7 @@ def running(root, hand, plugin, window=WINDOW):
         "SCUMBLE_TEST": root.seen(folder),
     }
     command = f"gimp --no-splash --quit --batch-interpreter=python-fu-eval -b '{_BATCH}'"
-    played = Stage(root, hand)
+    played = Stage(root, hand, layout)
     ended = []
     show = threading.Thread(target=lambda: ended.append(screen.show(root, command, environment, 900)), daemon=True)
     show.start()

@@ -142,6 +142,18 @@ class Gallery:
             self.gimp.Selection.none(image)
         self.gimp.displays_flush()
 
+    def select_mask(self, number, path):
+        """Select as much of each pixel as a file says, one byte each."""
+        image = self.image(number)
+        width, height = image.get_width(), image.get_height()
+        channel = self.gimp.Channel.new(image, "mask", width, height, 100.0, self.gegl.Color.new("black"))
+        image.insert_channel(channel, None, 0)
+        channel.get_buffer().set(self.gegl.Rectangle.new(0, 0, width, height), "Y u8", Path(path).read_bytes())
+        channel.get_buffer().flush()
+        image.select_item(self.gimp.ChannelOps.REPLACE, channel)
+        image.remove_channel(channel)
+        self.gimp.displays_flush()
+
     # ------------------------------------------------------------------------------------------------------- layers
 
     def layers(self, number):
@@ -227,6 +239,7 @@ class Dialog:
 
     def __init__(self):
         self.clock = None
+        self.thumbnails = set()
 
     @property
     def gtk(self):
@@ -355,6 +368,16 @@ class Dialog:
 
     def jobs(self):
         return [each.job.id if each.job else None for each in self.studio.tickets]
+
+    def progress(self):
+        """How far the first run is, 0 to 1."""
+        job = self.studio.tickets[0].job if self.studio.tickets else None
+        return job.progress if job else 0.0
+
+    def has_thumbnail(self, source):
+        """Whether the picture of a style is there; it is asked for."""
+        self.studio.thumbnail(source, lambda data: self.thumbnails.add(source))
+        return source in self.thumbnails
 
     def has_preview(self):
         return any(each.preview is not None for each in self.studio.tickets)
