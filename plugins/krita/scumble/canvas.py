@@ -95,7 +95,7 @@ class KritaCanvas(Canvas):
 
     def show(self, document: str, layer: str, shown: bool) -> None:
         self._node(document, layer).setVisible(shown)
-        self._composer.call(self._document(document), "refreshProjection")
+        self._composer.refresh(self._document(document))
 
     def recipe(self) -> str | None:
         document, node = self._active()
@@ -175,7 +175,7 @@ class KritaCanvas(Canvas):
         if layer.recipe:
             name = _RECIPE.format(layer=_id(new))
             document.setAnnotation(name, "Scumble", QtCore.QByteArray(layer.recipe.encode()))
-        adding = self._composer.call(parent, "addChildNode", new, below)
+        adding = self._composer.add(parent, new, below)
         was_there, turns = False, 3
         while turns:
             adding.join(_NAP_S)

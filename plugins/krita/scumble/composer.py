@@ -20,24 +20,31 @@ class Composer:
     """`krita` is Krita's instance. To be used on Krita's own thread."""
 
     def __init__(self, krita: Any) -> None:
-        self._in_turn = threading.Lock()
         self._used: dict[threading.Thread, tuple[Any, ...]] = {}
+        # 5.1 composes there and then, past its queue: whatever asks meanwhile whether Krita is idle would wait anyway.
+        self._refreshes_at_once = krita.version().startswith("5.1")
         notifier = krita.notifier()
         notifier.setActive(True)
         notifier.imageClosed.connect(self._finish)
 
-    def call(self, thing: Any, slot: str, *nodes: Any) -> threading.Thread:
-        """Begin to call a slot of a node or a document, which takes nodes; the thread that does it.
+    def add(self, parent: Any, new: Any, below: Any) -> threading.Thread:
+        """Begin to add a node to another, above a third or none; the thread ends when the picture is composed."""
+        return self._begin(parent, "addChildNode", new, below)
 
-        They wait for each other: in 5.1.5 two calls of `refreshProjection` would compose the same pixels at once.
-        """
+    def refresh(self, document: Any) -> None:
+        """Have a document composed anew."""
+        if self._refreshes_at_once:
+            document.refreshProjection()
+        else:
+            self._begin(document, "refreshProjection")
+
+    def _begin(self, thing: Any, slot: str, *nodes: Any) -> threading.Thread:
         from krita import Node
 
         arguments = [QtCore.Q_ARG(Node, each) for each in nodes]
 
         def run() -> None:
-            with self._in_turn:
-                QtCore.QMetaObject.invokeMethod(thing, slot, Qt.ConnectionType.DirectConnection, *arguments)
+            QtCore.QMetaObject.invokeMethod(thing, slot, Qt.ConnectionType.DirectConnection, *arguments)
 
         # What is used must not be forgotten, and so deleted, on the thread.
         self._used = {each: used for each, used in self._used.items() if each.is_alive()}
