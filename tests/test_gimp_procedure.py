@@ -6,7 +6,6 @@ One GIMP for each version makes all the checks of hosts/in_gimp_procedure.py, ea
 import json
 import os
 import re
-import shutil
 import sys
 import time
 from contextlib import contextmanager
@@ -28,11 +27,12 @@ import stage  # noqa: E402
 MODULE = HERE / "in_gimp_procedure.py"
 CHECKS = re.findall(r"^def check_(\w+)", MODULE.read_text(), re.MULTILINE)
 """The names of all checks, known without starting GIMP."""
-EXAMPLE = HERE / "gimp_folder.py"
-COMMAND = "gimp-console -i -d --quit --batch-interpreter python-fu-eval -b -"
+_README = (HERE.parents[1] / "README.md").read_text()
+EXAMPLE = re.search(r"<!-- ci: gimp -->\n```python\n(.*?)```", _README, re.DOTALL)[1]
+COMMAND = re.search(r"`(gimp-console .*) < script.py`", _README)[1]
 """The README's example of a script, and how it is run."""
 
-NOISE = re.compile(r"scumble\.py.*(?:CRITICAL|WARNING|Warning)|duplicate mnemonic|^Traceback")
+NOISE = re.compile(r"(?:scumble\.py|plug-ins/scumble/).*(?:CRITICAL|WARNING|Warning)|duplicate mnemonic|^Traceback")
 """What GIMP's terminal says where a plug-in was made badly."""
 QUIET = re.compile(r"gimp_flush\(\): error: Broken pipe")
 """What it says of every plug-in: its last words to a GIMP that has heard enough."""
@@ -86,7 +86,7 @@ def gimp(suite):
 
 def console(root, environment, script):
     """Have a GIMP without a window do what a script says, as the README has it; how it ended."""
-    shutil.copy(script, root.folder / "script.py")
+    (root.folder / "script.py").write_text(script)
     command = f"cd {root.seen(root.folder)}; dbus-run-session -- {COMMAND} < script.py"
     return root.run(["bash", "-c", command], environment=environment, timeout_s=600)
 
@@ -94,7 +94,7 @@ def console(root, environment, script):
 def play(suite):
     with gimp(suite) as (root, hand, environment):
         only = {"SCUMBLE_ONLY": os.environ.get("SCUMBLE_ONLY", "")}
-        ended = console(root, environment | only, MODULE)
+        ended = console(root, environment | only, MODULE.read_text())
         written = hand.folder.parent / "results.json"
         results = json.loads(written.read_text()) if written.exists() else {"checks": {}}
         return Played(results, ended.code, ended.output, hand.mistakes)
