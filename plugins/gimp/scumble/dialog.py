@@ -22,7 +22,7 @@ from .progress import Progress
 from .run_bar import with_mnemonic
 from .widget import GAP, listen
 
-_WIDTH, _HEIGHT = 440, 690
+_WIDTH, _HEIGHT = 440, 860
 _SCREEN_SHARE = 0.9
 
 
