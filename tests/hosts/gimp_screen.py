@@ -306,6 +306,7 @@ class Stage:
     def clear(self):
         """Neither a dialog nor an image is left."""
         self.close_dialog()
+        self.until(lambda: not self._is_run(), "the plug-in does not end")
         self.gimp.close_all()
         self.until(lambda: not self.gimp.images(), "an image stays open")
 
@@ -374,6 +375,14 @@ class Stage:
         self.key("Escape", window="^GIMP Message$")
         self.until(lambda: self.window("^GIMP Message$") is None, "GIMP's message stays")
         return "GIMP shows a message"
+
+    def _is_run(self):
+        """Whether a process of the plug-in answers; one without a dialog, too."""
+        is_run = self._find_dialog()
+        if is_run:
+            self._dialog._close()
+            self._dialog = None
+        return is_run
 
     def _find_dialog(self):
         """A plug-in's process that answers; whether there is one."""
