@@ -10,6 +10,7 @@ from typing import Any
 
 from .arguments import arguments_of, settings_of
 from .canvas import GimpCanvas
+from .config import read, write
 from .gtk import GimpUi, GLib, Gtk
 from .inputs import take_typed
 from .link.guard import guarded
@@ -17,7 +18,6 @@ from .link.studio import Studio
 from .link.text import tr
 from .link.topics import Topic
 from .panel import Panel
-from .plugin import read, write
 from .progress import Progress
 from .run_bar import with_mnemonic
 from .widget import GAP, listen

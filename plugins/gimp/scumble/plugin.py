@@ -9,9 +9,10 @@ from typing import Any
 
 from gi.repository import GObject
 
-from .arguments import TABLE, Argument, Arguments, settings_of
+from .arguments import TABLE, Argument, settings_of
 from .batch import paint
 from .canvas import GimpCanvas
+from .config import read
 from .gimp import Gimp, Gio, GLib
 from .link import text
 from .link.errors import LinkError
@@ -81,19 +82,6 @@ def _add(procedure: Gimp.Procedure, argument: Argument) -> None:
         procedure.add_choice_argument(*about, choices, default, flags)
     else:
         procedure.add_string_argument(*about, default, flags)
-
-
-def read(config: Gimp.ProcedureConfig) -> Arguments:
-    """What a procedure's config holds."""
-    values = {each.control.name: config.get_property(each.name) for each in TABLE}
-    return Arguments(**{**values, "styles": tuple(filter(None, values["styles"] or ()))})
-
-
-def write(config: Gimp.ProcedureConfig, given: Arguments) -> None:
-    """Have a procedure's config hold that."""
-    for each in TABLE:
-        value = getattr(given, each.control.name)
-        config.set_property(each.name, list(value) if isinstance(value, tuple) else value)
 
 
 def _run(
