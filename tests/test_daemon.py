@@ -501,7 +501,8 @@ def test_an_estimate_comes_true(daemon, done):
     assert (cost["width"], cost["height"]) == (64, 48)
     assert cost["memory_mb"] > 1
     true = min(daemon.wait(daemon.submit(**recipe)["id"])["seconds"] for _ in range(2))
-    assert true / 3 < cost["seconds"] < 3 * max(true, job["seconds"])
+    # the machine may have become busier, or less so, since what it was learned from
+    assert min(true, job["seconds"]) / 3 < cost["seconds"] < 3 * max(true, job["seconds"])
 
 
 def test_every_preset_is_good_as_it_is(daemon):
