@@ -491,18 +491,20 @@ def test_a_lease_that_nobody_renews_ends_the_job(daemon):
 
 def test_an_estimate_comes_true(daemon, done):
     recipe = {**QUICK, "iterations": [12]}
-    for _ in range(2):  # the first of its kind is learned from
-        job = daemon.wait(daemon.submit(**recipe)["id"])
-    answer = daemon.ask("POST", "/v1/estimate", {"recipe": job["recipe"], "width": 64, "height": 48})
+    # the first of its kind is learned from
+    learned = [daemon.wait(daemon.submit(**recipe)["id"]) for _ in range(2)]
+    shape = {"recipe": learned[-1]["recipe"], "width": 64, "height": 48}
+    answer = daemon.ask("POST", "/v1/estimate", shape)
     assert answer.status == 200, answer.body
     cost = answer.json
     assert cost["is_measured"] is True
     assert (cost["iterations"], cost["scales"]) == (12, 1)
     assert (cost["width"], cost["height"]) == (64, 48)
     assert cost["memory_mb"] > 1
-    true = min(daemon.wait(daemon.submit(**recipe)["id"])["seconds"] for _ in range(2))
+    later = [daemon.wait(daemon.submit(**recipe)["id"]) for _ in range(2)]
     # the machine may have become busier, or less so, since what it was learned from
-    assert min(true, job["seconds"]) / 3 < cost["seconds"] < 3 * max(true, job["seconds"])
+    true = [job["seconds"] for job in learned + later]
+    assert min(true) / 3 < cost["seconds"] < 3 * max(true), true
 
 
 def test_every_preset_is_good_as_it_is(daemon):
