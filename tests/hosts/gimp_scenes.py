@@ -322,6 +322,7 @@ def keeps_what_a_closed_image_cannot_take(stage):
     stage.until(lambda: stage.dialog.subject() and stage.dialog.subject()[2] == 320, "the other picture is not seen")
     stage.dialog.add_again()
     stage.until(lambda: len(stage.gimp.layers(other)) == 2, "it is not added to the other image")
+    stage.close_dialog()
 
 
 @scene
