@@ -19,7 +19,7 @@ from runner import HERE, Played, user_folders
 PLUGINS = HERE.parents[1] / "plugins"
 MODULES = ("gimp_hand", "precisions", "in_gimp_shown", "rig", "canvas_cases", "expected")
 _START = "import sys; sys.path.append({folder!r}); import gimp_hand; gimp_hand.play({modules})"
-_GIMPRC = """(show-welcome-dialog no)
+GIMPRC = """(show-welcome-dialog no)
 (color-profile-policy keep)
 (check-updates no)
 (save-session-info no)
@@ -46,7 +46,7 @@ def play(suite, modules, timeout_s=240, only="", on_screen=False):
             shutil.copy(HERE / f"{name}.py", root.folder)
         config = root.folder / "config" / "GIMP" / roots.GIMP[suite]
         config.mkdir(parents=True)
-        (config / "gimprc").write_text(_GIMPRC)
+        (config / "gimprc").write_text(GIMPRC)
         environment |= {
             "PYTHONDONTWRITEBYTECODE": "1",
             "SCUMBLE_PLUGIN": root.seen(plugin),

@@ -26,20 +26,14 @@ import numpy as np
 import runner
 import screen
 import stage
+from gimp_runner import GIMPRC
 from PIL import Image
 
 HERE = Path(__file__).parent
 PATIENCE_S = 90
 SHORTCUT = "ctrl+alt+j"
 _CONFIG = {
-    # Without config-version the Welcome window opens in spite of show-welcome-dialog.
-    "gimprc": """(show-welcome-dialog no)
-(color-profile-policy keep)
-(check-updates no)
-(save-session-info no)
-(config-version "3.2.6")
-(undo-levels 20)
-""",
+    "gimprc": GIMPRC,
     "shortcutsrc": """(file-version 1)
 (action "plug-in-scumble"{shortcut})
 """,
