@@ -370,24 +370,6 @@ def check_group(house):
     same(new.childNodes(), [], "no mask")
 
 
-def check_hidden_layer(house):
-    document = house.document()
-    rect = Rect(0, 0, 20, 20)
-    node = house.layer(document, solid(rect), rect)
-
-    def is_solid():
-        return bytes(document.pixelData(5, 5, 1, 1)) == SOLID
-
-    house.canvas.show(subject_ids(document), ids(node), False)
-    same(house.canvas.is_shown(subject_ids(document), ids(node)), False, "shown")
-    house.composed(document, lambda: not is_solid())
-    same(is_solid(), False, "the picture still has it")
-    near(eight(house.take(house.subject(document, node)).content, 3, 3), RGBA, 0, "a hidden layer")
-    house.canvas.show(subject_ids(document), ids(node), True)
-    house.composed(document, is_solid)
-    same(is_solid(), True, "shown again")
-
-
 def check_transparency_mask_of_the_source(house):
     """A layer is read as its masks leave it; a mask that is active stands for its layer."""
     document = house.document()
@@ -435,15 +417,6 @@ def check_filter_and_clone_layer(house):
     subject = house.subject(document, node)
     same(subject.bounds, rect, "a filter layer's bounds")
     same(len(house.take(subject).content.data), WIDTH * HEIGHT * 4, "its pixels")
-
-
-def check_empty_layer(house):
-    document = house.document()
-    node = house.layer(document, b"", None)
-    subject = house.subject(document, node)
-    same(subject.bounds.is_empty, True, "empty bounds")
-    id = f"{subject.document}/{subject.layer}"
-    refused("nothing-there", lambda: house.finish(house.canvas.picture_of(id)))
 
 
 def check_layer_of_another_space(house):
@@ -531,31 +504,6 @@ def check_closed_while_it_composes(house):
         events()
 
 
-def check_kinds_of_planes(house):
-    """Pixels as BGR, as 16 bits, as floats, and masks of 16 bits, into a document of 8 bits: all the same layer."""
-    document = house.document()
-    rect = Rect(2, 3, 24, 20)
-    node = house.layer(document, solid(rect), rect)
-    plain, mask = painting(rect, 1), soft_mask(rect)
-    data = bytearray(plain.data)
-    data[0::4], data[2::4] = data[2::4], data[0::4]
-    floats = array.array("f", (each / 255 for each in plain.data)).tobytes()
-    kinds = {
-        "BGR": Plane(24, 20, 4, 1, bytes(data), is_bgr=True),
-        "16 bits": painting(rect, 2),
-        "floats": Plane(24, 20, 4, 4, floats),
-        "a view": Plane(24, 20, 4, 1, memoryview(plain.data)),
-    }
-    masks = {"16 bits": Plane(24, 20, 1, 2, array.array("H", (257 * each for each in mask.data)).tobytes())}
-    for name, plane in {"RGB": plain, **kinds}.items():
-        layer = Layer(subject_ids(document), ids(node), name, rect, plane, masks.get(name, mask))
-        new = by_id(document, house.finish(house.canvas.insert(layer)).layer)
-        content = house.take(house.subject(document, new), rect).content
-        for x, y in ((12, 4), (16, 10), (23, 19)):
-            wanted = [*eight(plain, x, y)[:3], mask.data[y * 24 + x]]
-            near(eight(content, x, y), wanted, 0, name, "at", x, y)
-
-
 def check_adding_is_one_step(house):
     """Nothing is done to the document before the layer and its mask are there at once: Krita has no other step."""
     document = house.document("LABA", "U16", "")
@@ -608,18 +556,6 @@ def check_selections(house):
     emptied.clear()
     select(house, document, emptied)
     same(house.subject(document, node).selection, None, "an emptied selection")
-
-
-def check_selection_gone_meanwhile(house):
-    document = house.document()
-    rect = Rect(0, 0, 40, 40)
-    node = house.layer(document, solid(rect), rect)
-    chosen = Selection()
-    chosen.select(1, 1, 20, 20, 255)
-    select(house, document, chosen)
-    subject = house.subject(document, node)
-    document.setSelection(None)
-    refused("nothing-selected", lambda: house.take(subject, use_selection=True))
 
 
 def check_regions(house):
@@ -744,45 +680,6 @@ def check_recipe_survives_saving(house):
         for each in ((document, by_id(document, placed.layer)), (again, reopened))
     )
     same(bytes(after), bytes(before), "layer and mask after opening again")
-
-
-def check_removed_layer(house):
-    document = house.document()
-    rect = Rect(0, 0, 40, 40)
-    node = house.layer(document, solid(rect), rect)
-    subject = house.subject(document, node)
-    steps = house.canvas.take(subject, rect, (), False)
-    node.remove()
-    events()
-    refused("layer-gone", lambda: house.finish(steps))
-    refused("layer-gone", lambda: house.canvas.show(subject.document, subject.layer, True))
-    refused("layer-gone", lambda: house.finish(house.canvas.picture_of(f"{subject.document}/{subject.layer}")))
-    same(house.canvas.is_shown(subject.document, subject.layer), None, "a removed layer is shown")
-
-
-def check_closed_document(house):
-    document = house.document()
-    rect = Rect(0, 0, 40, 40)
-    node = house.layer(document, solid(rect), rect)
-    subject = house.subject(document, node)
-    layer = Layer(subject.document, subject.layer, "new", rect, painting(rect, 1), soft_mask(rect))
-    taking, adding = house.canvas.take(subject, rect, (), False), house.canvas.insert(layer)
-    next(adding)
-    same(house.canvas.has_document(subject.document), True, "open")
-    document.setModified(False)
-    document.close()
-    events()
-    same(house.canvas.has_document(subject.document), False, "closed")
-    refused("document-closed", lambda: house.finish(taking))
-    refused("document-closed", lambda: house.finish(adding))
-    refused("document-closed", lambda: house.finish(house.canvas.insert(layer)))
-    refused("document-closed", lambda: house.canvas.regions(subject.document))
-
-
-def check_memory_of_the_user(house):
-    same(house.canvas.remembered("never-set"), "", "nothing")
-    house.canvas.remember("settings", '{"ä": "x=1; [y]"}')
-    same(house.canvas.remembered("settings"), '{"ä": "x=1; [y]"}', "what was remembered")
 
 
 def check_pictures(house):
