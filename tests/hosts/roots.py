@@ -42,7 +42,7 @@ _RECIPE = [
     # forky's Release file can be past its date by this machine's clock.
     '--aptopt=Acquire::Check-Valid-Until "false"',
 ]
-CLEAN = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb"}
+CLEAN = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8", "TERM": "dumb"}
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "random": (1, 8), "urandom": (1, 9)}
 
 
@@ -65,6 +65,12 @@ class Root:
     at: Path
     folder: Path
 
+    @property
+    def home(self):
+        """A home of the test's own: a Krita that was killed leaves what it saved there, and the next one asks about it
+        in a window before it opens anything."""
+        return self.folder / "home"
+
     def seen(self, path):
         """A path below the root as those inside see it."""
         return "/" + str(Path(path).relative_to(self.at))
@@ -75,7 +81,7 @@ class Root:
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
                 whole,
-                env={**CLEAN, "TMPDIR": self.seen(self.folder), **(environment or {})},
+                env={**CLEAN, "HOME": self.seen(self.home), "TMPDIR": self.seen(self.folder), **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -102,7 +108,9 @@ def inside(suite):
         _devices(at)
         folder = Path(tempfile.mkdtemp(prefix="scumble-", dir=at / "tmp"))
         try:
-            yield Root(at, folder)
+            root = Root(at, folder)
+            root.home.mkdir()
+            yield root
         finally:
             _remove(folder)
 
@@ -150,7 +158,7 @@ def _made(suite, cache):
     if at.exists():
         shutil.rmtree(at)
     # Another python3 may come first in this process's PATH, which apt's helpers would run.
-    environment = {**CLEAN, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    environment = {**CLEAN, "HOME": "/root", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     made = subprocess.run([*_recipe(suite), str(at)], env=environment, capture_output=True, text=True)
     if made.returncode:
         shutil.rmtree(at, ignore_errors=True)
