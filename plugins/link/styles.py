@@ -18,8 +18,6 @@ from pathlib import Path
 from .errors import LinkError
 from .text import tr
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".kra", ".ora")
-"""The endings of files that `read` reads; others only a host may know."""
 LARGEST_BYTES = 2**29
 MOST_PX = 4096
 """The longest side of a picture that a host makes for a style."""

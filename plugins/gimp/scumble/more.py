@@ -14,8 +14,6 @@ from .link.text import tr
 from .link.topics import Topic
 from .widget import GAP, button, column, listen, named, say
 
-_CHANGED = "bold"
-
 
 class More(Fold):
     """The fold; its fields are made when it is opened for the first time."""
