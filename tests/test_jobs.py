@@ -797,14 +797,16 @@ def test_a_job_whose_painting_was_done_is_not_painted_again(tmp_path):
         id = desk.done(desk.submit(1)).id
         record = desk.jobs._ledger.find(id).record
         desk.jobs._ledger.save()
-        # as it stood before the daemon heard of it
+        # as it stood before the daemon heard of it, and before the worker had cleared up
         desk.jobs.store.update([record.changed(state=State.RUNNING, result=None, warnings=())])
+        (desk.folder(id) / "checkpoint.safetensors").write_bytes(b"of the last iteration")
     with desk.open():
         job = desk.jobs.get(id)
         assert (job.state, job.has_result, job.warnings) == (State.DONE, True, ["It is a fake."])
         assert is_result(desk.image(id), 1)
         until(lambda: desk.jobs.store.records()[0].state is State.DONE)
     assert len(desk.began(id)) == 1
+    assert not (desk.folder(id) / "checkpoint.safetensors").exists()
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"say": "left", "job": "x"}', random.Random(99).randbytes(99)])

@@ -85,6 +85,8 @@ class Jobs:
             word = say.Report.validate_json((self.store.job_folder(live.id) / say.PAINTED).read_bytes())
             if isinstance(word, say.Painted):
                 self._crew.painted(live, word)
+                # the worker may have been killed before it came to this
+                (self.store.job_folder(live.id) / say.CHECKPOINT).unlink(missing_ok=True)
 
     # ---------------------------------------------------------------------------------------------------- what is asked
 
