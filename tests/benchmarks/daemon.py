@@ -1,12 +1,13 @@
 """What the daemon costs on top of the painting itself: HTTP, decoding, encoding, the way through a worker's process.
 
-    python tests/benchmarks/daemon.py [--rounds 5]
+    python tests/benchmarks/daemon.py [--rounds 5] [--json FILE]
 
 Starts a daemon of its own, in a folder that is gone afterwards. Every figure is the median of the rounds. The painting
 is made as small as it can be (one iteration at 64 px), so that what remains is the daemon's own.
 """
 
 import argparse
+import json
 import os
 import statistics
 import tempfile
@@ -28,31 +29,39 @@ def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SCUMBLE_HOME"] = folder
         with Client.local(home=Path(folder)) as client:
             try:
-                measure(client, rounds)
+                found = measure(client, asked.rounds)
             finally:
                 client.shutdown()
                 while (Path(folder) / "daemon.json").exists():
                     time.sleep(0.1)
+    print(f"{'':34}" + "".join(f"{name:>12}" for name in SIZES))
+    for row in found[next(iter(SIZES))]:
+        print(f"{row:34}" + "".join(f"{found[name][row]:10.2f} s" for name in SIZES))
+    for row, seconds in found["small"].items():
+        print(f"{row:34}{seconds * 1e3:9.1f} ms")
+    if asked.json:
+        asked.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def measure(client: Client, rounds: int) -> None:
-    """Everything, on a daemon that runs."""
+def measure(client: Client, rounds: int) -> dict[str, dict[str, float]]:
+    """Seconds, by size and station, on a daemon that runs; under `small` what does not depend on the size."""
     style = Picture.from_rgb(painting("dabs", 256, 256))
     small = Picture.from_rgb(scene(320, 224).rgb)
     client.paint(small, [style], **LEAST)  # the worker is awake, and knows the style
-    print(f"{'':34}" + "".join(f"{name:>12}" for name in SIZES))
-    columns = [costs(client, style, size, rounds) for size in SIZES.values()]
-    for row in columns[0]:
-        print(f"{row:34}" + "".join(f"{column[row]:10.2f} s" for column in columns))
-    seconds = median(rounds, lambda: first_preview(client, small, style))
-    print(f"{'POST to first preview, 320 × 224 px':34}{seconds:10.2f} s")
+    found = {name: costs(client, style, size, rounds) for name, size in SIZES.items()}
     health = sorted(timed(client.health)[0] for _ in range(200))
-    print(f"{'GET /v1/health, median and p99':34}{health[100] * 1e3:9.1f} ms{health[197] * 1e3:9.1f} ms")
+    found["small"] = {
+        "POST to first preview, 320 × 224 px": median(rounds, lambda: first_preview(client, small, style)),
+        "GET /v1/health, median": health[100],
+        "GET /v1/health, 99th percentile": health[197],
+    }
+    return found
 
 
 def costs(client: Client, style: Picture, size: tuple[int, int], rounds: int) -> dict[str, float]:
