@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scumble.engine.frame import Frame
 from scumble.engine.objective import Objective, PictureTerms
 from scumble.engine.regions import region_weights
-from scumble.engine.resample import pad_to_multiple
+from scumble.engine.resample import pad_to_multiple, unpad
 from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm, survey
 from scumble.engine.tiles import windows
 from scumble.engine.vgg import Trunk
@@ -90,8 +90,14 @@ NETWORK = Trunk(narrow("vgg16"), TAPS)
 FRAME = Frame((1, 2))
 
 
-def view(x):
-    return pad_to_multiple(x, GRID)
+class Padded:
+    """What is seen of a picture: its sides on the grid."""
+
+    def see(self, x):
+        return pad_to_multiple(x, GRID)
+
+    def unsee(self, gradient):
+        return unpad(gradient, HEIGHT, WIDTH)
 
 
 def soft_masks():
@@ -108,7 +114,7 @@ def objective(tile):
     regions = regions_of(NETWORK)
     halo = max(NETWORK.radius.values())
     around = windows(*PADDED, tile, halo, GRID)
-    style, content = view(smooth(HEIGHT, WIDTH, seed=50)), view(smooth(HEIGHT, WIDTH, seed=90))
+    style, content = (pad_to_multiple(smooth(HEIGHT, WIDTH, seed=seed), GRID) for seed in (50, 90))
     targets = survey(NETWORK, style, windows(*PADDED, None, halo, GRID), regions, CHAIN).statistics
     kept = survey(NETWORK, content, around, [], (), ["conv4_1"]).maps["conv4_1"]
     terms = [
@@ -133,7 +139,7 @@ def objective(tile):
     ]
     asked = PictureTerms(tv_weight=0.01, range_weight=0.1, low=0.2, high=0.8)
     active = (soft_masks()[0][..., :HEIGHT, :WIDTH] > 0.01).float()
-    return Objective([(NETWORK, terms), (FRAME, in_frame)], around, view, asked, active)
+    return Objective([(NETWORK, terms), (FRAME, in_frame)], around, Padded(), asked, active)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +198,7 @@ def test_evaluating_twice_is_the_same():
 
 
 def test_an_objective_without_terms_has_no_gradient():
-    idle = Objective([(NETWORK, [])], windows(*PADDED, None, 0, GRID), view, PictureTerms())
+    idle = Objective([(NETWORK, [])], windows(*PADDED, None, 0, GRID), Padded(), PictureTerms())
     found = idle.evaluate(smooth(HEIGHT, WIDTH))
     assert found.total == 0
     assert not found.gradient.any()

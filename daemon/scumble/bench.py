@@ -50,6 +50,16 @@ class Row:
     memory_kb_per_px: float
 
 
+class _Plainly:
+    """The picture is seen as it is."""
+
+    def see(self, x: Tensor) -> Tensor:
+        return x
+
+    def unsee(self, gradient: Tensor) -> Tensor:
+        return gradient
+
+
 @dataclass(frozen=True)
 class Report:
     """Everything `scumble bench` found, and on which machine."""
@@ -144,7 +154,7 @@ def _objective(trunk: Trunk, size: int, masks: Sequence[Tensor]) -> Objective:
         for statistic in statistics_
     ]
     content = ContentTerm(CONTENT_LAYER, target.maps[CONTENT_LAYER], whole, ContentForm.MEAN, 1.0)
-    return Objective([(trunk, [*terms, content])], around, lambda x: x, PictureTerms())
+    return Objective([(trunk, [*terms, content])], around, _Plainly(), PictureTerms())
 
 
 def _eager_step(size: int, device: torch.device) -> Callable[[], object]:

@@ -3,7 +3,7 @@
 import os
 
 # OpenMP's threads by default spin for long while they wait for each other, which beside one other busy program makes a
-# step ten to fifty times slower; but those of GCC's that sleep at once take a third longer where nothing else runs. Some
+# step ten to fifty times slower; but where nothing else runs, threads that sleep at once make it a third slower. Some
 # microseconds serve both. It is read once, when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "4000")

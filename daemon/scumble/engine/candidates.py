@@ -46,7 +46,7 @@ def grid_stride(pixels: int) -> int:
 
 
 def grid_map(maps: Maps, taps: Iterable[str], stride: int, strides: Mapping[str, int]) -> list[Tensor]:
-    """The taps' maps brought to a grid of `stride` px, each (1, channels, height, width), float32; differentiable."""
+    """The taps' maps brought to a grid of `stride` px, each (1, channels, height, width), float32."""
     found = []
     for tap in taps:
         features = maps[tap].float()
@@ -57,6 +57,27 @@ def grid_map(maps: Maps, taps: Iterable[str], stride: int, strides: Mapping[str,
                 features, scale_factor=strides[tap] // stride, mode="bilinear", align_corners=False
             )
         found.append(features)
+    return found
+
+
+def grid_slopes(
+    slopes: Sequence[Tensor], maps: Maps, taps: Sequence[str], stride: int, strides: Mapping[str, int]
+) -> dict[str, Tensor]:
+    """The adjoint of `grid_map`: of gradients on the grid, (positions, channels) for each tap, those with respect to
+    the taps' maps."""
+    found = {}
+    for tap, slope in zip(taps, slopes, strict=True):
+        height, width = maps[tap].shape[2:]
+        ratio = strides[tap] / stride
+        across = (round(height * ratio), round(width * ratio))
+        slope = slope.view(1, *across, slope.shape[1]).permute(0, 3, 1, 2)
+        if ratio < 1:
+            slope = nnf.interpolate(slope * ratio**2, scale_factor=stride // strides[tap], mode="nearest")
+        elif ratio > 1:
+            slope = torch.ops.aten.upsample_bilinear2d_backward(
+                slope, across, [1, slope.shape[1], height, width], False, ratio, ratio
+            )
+        found[tap] = slope
     return found
 
 
@@ -96,6 +117,11 @@ class Candidates:
         """Raw rows of every layer, (rows, channels of the layer) → (rows, channels) centred and scaled by this
         style."""
         return _standard(columns, self.means, self.scales)
+
+    def unstandard(self, slope: Tensor) -> list[Tensor]:
+        """The adjoint of `standard`: gradients (rows, channels) with respect to the raw rows of every layer."""
+        parts = slope.split([len(mean) for mean in self.means], 1)
+        return [part * (scale / part.shape[1] ** 0.5) for part, scale in zip(parts, self.scales, strict=True)]
 
     def project(self, rows: Tensor) -> Tensor:
         """Standardised rows (rows, channels) → their leading components, (rows, dimensions)."""

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from scumble.engine.box import Box
-from scumble.engine.color import gray, luminance_bounds, with_luminance_of
+from scumble.engine.color import gray, luminance_bounds, ungray, with_luminance_of
 from scumble.engine.job import BoundRegion, Job
-from scumble.engine.resample import fill_transparent, pad_to_multiple, resize, resize_premultiplied, shrink_mask
+from scumble.engine.resample import fill_transparent, pad_to_multiple, resize, resize_premultiplied, shrink_mask, unpad
 from scumble.engine.schedule import Level
 from scumble.recipe import KeepColors, Start
 
@@ -41,6 +41,13 @@ class Canvas:
         if self.keep is not None:
             x = x + self.keep * (gray(x) - x)
         return pad_to_multiple(x, self.grid)
+
+    def unsee(self, gradient: Tensor) -> Tensor:
+        """The gradient with respect to the picture, of one with respect to what is seen of it; uses it up."""
+        gradient = unpad(gradient, *self.content.shape[2:])
+        if self.keep is not None:
+            gradient = gradient + self.keep * (ungray(gradient) - gradient)
+        return gradient
 
     def bring(self, x: Tensor) -> Tensor:
         """A picture of another level to this canvas: resized, frozen outside the active part."""

@@ -44,6 +44,12 @@ def gray(rgb: Tensor) -> Tensor:
     return luminance(rgb).repeat(1, 3, 1, 1)
 
 
+def ungray(gradient: Tensor) -> Tensor:
+    """The adjoint of `gray`: each channel's share of what all three were given, the same shape."""
+    share = gradient.new_tensor(LUMA).view(1, 3, 1, 1)
+    return gradient.sum(1, keepdim=True) * share
+
+
 def luminance_bounds(content: Tensor) -> tuple[Tensor, Tensor]:
     """The lowest and the highest luminance, each (n, 1, height, width), that `with_luminance_of` can give each pixel.
 

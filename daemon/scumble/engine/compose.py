@@ -184,7 +184,7 @@ class Composer:
         networks = [
             (network, self._terms(network, canvas, seen, picture_windows, styles)) for network in self.easel.networks
         ]
-        return Objective(networks, picture_windows, canvas.see, self._picture_terms(canvas, styles), canvas.active)
+        return Objective(networks, picture_windows, canvas, self._picture_terms(canvas, styles), canvas.active)
 
     def _terms(
         self,

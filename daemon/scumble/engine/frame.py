@@ -50,6 +50,10 @@ class Frame:
         """RGB (1, 3, height, width) in 0..1 → roughly zero mean and unit deviation."""
         return (picture - _MEAN) / _STD
 
+    def unprepare(self, gradient: Tensor) -> Tensor:
+        """The adjoint of `prepare` without its mean; same shapes."""
+        return gradient / _STD
+
     def forward(self, x: Tensor) -> Maps:
         """The 54 maps of every scale, the picture shrunk by averaging."""
         maps: Maps = {}

@@ -1,7 +1,9 @@
 """The losses: pure functions of tensors, each with its formula and source.
 
 A map F is given as (positions, channels), one row per position, which is what a channels-last feature map is in memory:
-N = channels, M = positions. Weights over positions have shape (positions,) and are ≥ 0. All are differentiable.
+N = channels, M = positions. Weights over positions have shape (positions,) and are ≥ 0. All are differentiable; those
+that a painting descends have their **slope**, the gradient with respect to the first argument, beside them as a
+formula: autograd would keep every map in between, and loads for half a second before its first use.
 """
 
 import torch
@@ -9,6 +11,8 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from scumble.recipe import ContentForm
+
+_FLOOR = 1e-12
 
 
 def content_loss(
@@ -28,6 +32,21 @@ def content_loss(
         return total
     mass = weight.sum() if weight is not None else torch.tensor(float(len(F)), dtype=F.dtype, device=F.device)
     return total / (mass.clamp(min=1e-12) * F.shape[1])
+
+
+def content_slope(
+    F: Tensor, P: Tensor, form: ContentForm = ContentForm.HALF_SUM, weight: Tensor | None = None
+) -> Tensor:
+    """∂ `content_loss` / ∂F, shaped like F: w (F − P), times 2 for `SUM`, times 2 / (N Σ w) for `MEAN`."""
+    slope = F - P
+    if weight is not None:
+        slope *= weight[:, None]
+    if form is ContentForm.HALF_SUM:
+        return slope
+    if form is ContentForm.SUM:
+        return slope.mul_(2)
+    mass = float(weight.sum()) if weight is not None else float(len(F))
+    return slope.mul_(2 / (max(mass, 1e-12) * F.shape[1]))
 
 
 def gram(F: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -64,6 +83,11 @@ def style_loss(G: Tensor, A: Tensor) -> Tensor:
     return (G - A).square().sum() / (4 * G.shape[0] * G.shape[1])
 
 
+def style_slope(G: Tensor, A: Tensor) -> Tensor:
+    """∂ `style_loss` / ∂G = (G − A) / (2 N_F N_H)."""
+    return (G - A) / (2 * G.shape[0] * G.shape[1])
+
+
 def total_variation(x: Tensor, exponent: float = 1.25, weight: Tensor | None = None) -> Tensor:
     """Σ w ((x_{i+1,j} − x_{i,j})² + (x_{i,j+1} − x_{i,j})²)^e over a picture (1, channels, height, width).
 
@@ -71,16 +95,47 @@ def total_variation(x: Tensor, exponent: float = 1.25, weight: Tensor | None = N
     plain squares, e = 1.25 common practice. A neighbour beyond the edge differs by nothing; leaving out the last row
     and column instead would let noise settle there. `weight` is (1, 1, height, width).
     """
+    below, right = _differences(x)
+    squares = below.square() + right.square()
+    terms = squares if exponent == 1 else (squares + _FLOOR).pow(exponent)
+    return (terms if weight is None else terms * weight).sum()
+
+
+def total_variation_and_slope(x: Tensor, exponent: float, weight: Tensor | None) -> tuple[float, Tensor]:
+    """`total_variation`, and its gradient with respect to x: what differs from a neighbour is drawn to it by
+    2 e w (…)^(e − 1) times the difference."""
+    below, right = _differences(x)
+    pull = below.square().addcmul_(right, right)
+    if exponent != 1:
+        pull += _FLOOR
+    powers = pull if exponent == 1 else pull.pow(exponent)
+    total = float((powers if weight is None else powers * weight).sum())
+    pull = torch.full_like(pull, 2) if exponent == 1 else powers.div_(pull).mul_(2 * exponent)
+    if weight is not None:
+        pull *= weight
+    below *= pull
+    right *= pull
+    slope = below.add(right).neg_()
+    slope[..., 1:, :] += below[..., :-1, :]
+    slope[..., :, 1:] += right[..., :, :-1]
+    return total, slope
+
+
+def _differences(x: Tensor) -> tuple[Tensor, Tensor]:
+    """To the pixel below and to the right, shaped like x."""
     below = nnf.pad(x[..., 1:, :] - x[..., :-1, :], (0, 0, 0, 1))
     right = nnf.pad(x[..., :, 1:] - x[..., :, :-1], (0, 1, 0, 0))
-    squares = below.square() + right.square()
-    terms = squares if exponent == 1 else (squares + 1e-12).pow(exponent)
-    return (terms if weight is None else terms * weight).sum()
+    return below, right
 
 
 def range_penalty(x: Tensor, low: Tensor | float = 0.0, high: Tensor | float = 1.0) -> Tensor:
     """Σ of squares by which x leaves [low, high]: keeps an unclamped optimiser near colours that can be shown."""
     return (low - x).clamp(min=0).square().sum() + (x - high).clamp(min=0).square().sum()
+
+
+def range_slope(x: Tensor, low: Tensor | float = 0.0, high: Tensor | float = 1.0) -> Tensor:
+    """∂ `range_penalty` / ∂x: twice what is beyond."""
+    return ((x - high).clamp(min=0) - (low - x).clamp(min=0)).mul_(2)
 
 
 def geometric_weights(layers: list[str], *, deepest_heaviest: bool) -> dict[str, float]:

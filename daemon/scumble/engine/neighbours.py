@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from scumble.engine.candidates import Candidates, grid_map, to_pixels
+from scumble.engine.candidates import Candidates, grid_map, grid_slopes, to_pixels
 from scumble.engine.patches import lay
 from scumble.engine.regions import RegionWeights, Rows, zeros_like_map
 from scumble.engine.tiles import Window
@@ -130,7 +130,7 @@ class NeighbourTerm:
 
     def observe(self, maps: Maps, window: Window) -> None:
         # of the whole picture the gradient is asked next, for the same maps: one look serves both
-        loss, slopes = self._pull(maps, window, differentiable=window.whole)
+        loss, slopes = self._pull(maps, window, wanted=window.whole)
         self._pulled = (maps, slopes) if window.whole else None
         self._sum += loss
 
@@ -149,24 +149,33 @@ class NeighbourTerm:
         g = zeros_like_map(maps[tap]) if g is None else g
         return g.add_(slope.to(g.dtype))
 
-    def _pull(self, maps: Maps, window: Window, *, differentiable: bool = True) -> tuple[float, dict[str, Tensor]]:
-        """The loss of a window, and its gradient with respect to each tap."""
-        leaves = {tap: maps[tap].detach().requires_grad_(differentiable) for tap in self.taps}
-        with torch.set_grad_enabled(differentiable):
-            loss = self._loss(leaves, window)
-        if loss is None or not differentiable:
-            return 0.0 if loss is None else float(loss), {}
-        slopes = torch.autograd.grad(loss, list(leaves.values()))
-        return float(loss.detach()), dict(zip(self.taps, slopes, strict=True))
-
-    def _loss(self, maps: Maps, window: Window) -> Tensor | None:
-        losses = []
+    @torch.no_grad()
+    def _pull(self, maps: Maps, window: Window, *, wanted: bool = True) -> tuple[float, dict[str, Tensor]]:
+        """The loss of a window and, if it is wanted, its gradient with respect to each tap."""
+        total = 0.0
+        on_grid: list[Tensor] | None = None
         for each, columns, rows in self._rows(maps, window):
             target = each.candidates.vectors[each.field.flatten()[self._places(each, rows, window)]]
-            away = 1 - nnf.cosine_similarity(each.candidates.standard(columns), target, dim=1)
-            away = away.sum() if rows.weight is None else (away * rows.weight).sum()
-            losses.append(each.weight / each.region.mass[self._grid] * away)
-        return torch.stack(losses).sum() if losses else None
+            cosine, slope = _cosine(each.candidates.standard(columns), target)
+            weight = each.weight / each.region.mass[self._grid]
+            if rows.weight is None:
+                total += weight * (len(cosine) - float(cosine.sum()))
+            else:
+                total += weight * float(((1 - cosine) * rows.weight).sum())
+                slope *= rows.weight[:, None]
+            if not wanted:
+                continue
+            parts = each.candidates.unstandard(slope.mul_(-weight))
+            positions = self._positions(window)
+            if on_grid is None and rows.index is None:
+                on_grid = parts
+                continue
+            on_grid = on_grid or [part.new_zeros(positions, part.shape[1]) for part in parts]
+            for layer, part in zip(on_grid, parts, strict=True):
+                rows.add(layer, part)
+        if on_grid is None:
+            return total, {}
+        return total, grid_slopes(on_grid, maps, self.taps, self._stride, self._strides)
 
     def _rows(self, maps: Maps, window: Window) -> list[tuple[Matched, list[Tensor], Rows]]:
         layers = [
@@ -180,10 +189,16 @@ class NeighbourTerm:
                 found.append((each, [rows.of(layer) for layer in layers], rows))
         return found
 
+    def _positions(self, window: Window) -> int:
+        height, width = ((span.stop - span.start) // self._stride for span in (window.rows, window.columns))
+        return height * width
+
     def _places(self, each: Matched, rows: Rows, window: Window) -> Tensor:
         """Where a window's rows lie in the whole grid, flattened."""
-        height, width = ((span.stop - span.start) // self._stride for span in (window.rows, window.columns))
-        index = torch.arange(height * width, device=each.field.device) if rows.index is None else rows.index
+        width = (window.columns.stop - window.columns.start) // self._stride
+        index = rows.index
+        if index is None:
+            index = torch.arange(self._positions(window), device=each.field.device)
         y = torch.div(index, width, rounding_mode="floor") + window.rows.start // self._stride
         return y * each.field.shape[1] + index % width + window.columns.start // self._stride
 
@@ -213,6 +228,15 @@ class NeighbourTerm:
             colours += weight * lay(each.candidates.pieces, seen, each.places_of_pixels())
             mass += weight
         return colours / mass.clamp(min=1e-6), mass
+
+
+def _cosine(v: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """The cosines between the rows of v and the rows of t, which are of length one, (rows,), and their gradients with
+    respect to v, (t − cos · v / |v|) / |v|; uses v up."""
+    length = torch.linalg.vector_norm(v, dim=1, keepdim=True).clamp_(min=1e-8)
+    v /= length
+    cosine = (v * t).sum(1, keepdim=True)
+    return cosine[:, 0], v.mul_(cosine).neg_().add_(t).div_(length)
 
 
 def _vote(each: Matched, grid: str, colours: Tensor, mass: Tensor) -> None:

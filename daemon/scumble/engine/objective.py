@@ -1,13 +1,14 @@
 """The loss of a picture and its gradient: networks and terms joined, in one piece or window by window."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from scumble.engine.losses import range_penalty, total_variation
+from scumble.engine.losses import range_penalty, range_slope, total_variation_and_slope
 from scumble.engine.neighbours import NeighbourTerm
 from scumble.engine.terms import Term
 from scumble.engine.tiles import Window
@@ -39,18 +40,36 @@ class PictureTerms:
     high: Tensor | float = 1.0
 
 
+class View(Protocol):
+    """What the networks see of a picture."""
+
+    def see(self, x: Tensor) -> Tensor:
+        """(1, 3, height, width) → (1, 3, padded height, padded width), a linear map."""
+
+    def unsee(self, gradient: Tensor) -> Tensor:
+        """Its adjoint, which may use `gradient` up."""
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Colours (1, 3, height, width) that patches voted for, 1 in `voted` (1, 1, …) where any did, and how many did."""
+
+    colours: Tensor
+    voted: Tensor
+    count: float
+
+
 class Objective:
     """α content + β style + γ tv of a picture (1, 3, height, width).
 
-    `view` makes of the picture what the networks see, (1, 3, padded height, padded width), differentiably; `active`
-    (1, 1, height, width) is 0 where the picture must stay.
+    `active` (1, 1, height, width) is 0 where the picture must stay.
     """
 
     def __init__(
         self,
         networks: Sequence[tuple[Network, Sequence[Term]]],
         picture_windows: Sequence[Window],
-        view: Callable[[Tensor], Tensor],
+        view: View,
         picture_terms: PictureTerms,
         active: Tensor | None = None,
     ) -> None:
@@ -59,7 +78,7 @@ class Objective:
         self._view = view
         self._picture_terms = picture_terms
         self._active = active
-        self._votes: tuple[Tensor, Tensor] | None = None
+        self._votes: Votes | None = None
 
     @property
     def matches(self) -> bool:
@@ -72,7 +91,7 @@ class Objective:
 
         `by_content_alone` matches the content instead, which is what there is to go by at the very start.
         """
-        seen = self._view(x)
+        seen = self._view.see(x)
         for network, terms in self._networks:
             for term in terms:
                 if isinstance(term, NeighbourTerm):
@@ -80,10 +99,12 @@ class Objective:
                     for window in self._windows:
                         term.ask(network.forward(window.crop(prepared)), window, by_content_alone=by_content_alone)
                     term.settle()
-                    self._votes = self._shared(*term.votes())
+                    colours, mass = self._shared(*term.votes())
+                    voted = (mass > 0).float()
+                    self._votes = Votes(colours, voted, float(voted.sum()))
         if self._votes is None or not self._picture_terms.vote_weight:
             return x
-        return self._moved(x, *self._votes)
+        return self._moved(x, self._votes.colours, self._votes.voted)
 
     @torch.no_grad()
     def lay(self, x: Tensor) -> Tensor:
@@ -93,7 +114,7 @@ class Objective:
         for _, terms in self._networks:
             for term in terms:
                 if isinstance(term, NeighbourTerm):
-                    colours, mass = self._shared(*term.lay(self._view(x)))
+                    colours, mass = self._shared(*term.lay(self._view.see(x)))
                     low, high = (
                         torch.as_tensor(bound, dtype=x.dtype, device=x.device)
                         for bound in (self._picture_terms.low, self._picture_terms.high)
@@ -114,22 +135,21 @@ class Objective:
         moved = torch.where(mass[..., :height, :width] > 0, colours[..., :height, :width], x)
         return moved if self._active is None else x + self._active * (moved - x)
 
+    @torch.no_grad()
     def evaluate(self, x: Tensor) -> Evaluation:
         """Losses and gradient at `x`, float32."""
-        x = x.detach().requires_grad_()
-        seen = self._view(x)
+        seen = self._view.see(x)
         parts: dict[str, float] = defaultdict(float)
+        slope = torch.zeros_like(seen)
         for network, terms in self._networks:
-            prepared = network.prepare(seen)
-            slope = self._through(network, terms, prepared.detach(), parts)
-            torch.autograd.backward(prepared, slope, retain_graph=True)
-        self._add_picture_terms(x, seen, parts)
-        gradient = torch.zeros_like(x) if x.grad is None else x.grad
+            slope += network.unprepare(self._through(network, terms, network.prepare(seen), parts))
+        self._add_votes(seen, slope, parts)
+        gradient = self._view.unsee(slope)
+        gradient = self._with_picture_terms(x, gradient, parts)
         if self._active is not None:
             gradient = gradient * self._active
         return Evaluation(sum(parts.values()), dict(parts), gradient)
 
-    @torch.no_grad()
     def _through(self, network: Network, terms: Sequence[Term], prepared: Tensor, parts: dict[str, float]) -> Tensor:
         maps: Maps = {}
         for window in self._windows:
@@ -154,17 +174,21 @@ class Objective:
 
         return network.backward(maps, add_gradient)
 
-    def _add_picture_terms(self, x: Tensor, seen: Tensor, parts: dict[str, float]) -> None:
+    def _add_votes(self, seen: Tensor, slope: Tensor, parts: dict[str, float]) -> None:
+        weight = self._picture_terms.vote_weight
+        if self._votes is None or not weight:
+            return
+        away = (seen - self._votes.colours).mul_(self._votes.voted)
+        parts["style"] += weight * float(away.square().sum()) / (3 * self._votes.count)
+        slope.add_(away, alpha=2 * weight / (3 * self._votes.count))
+
+    def _with_picture_terms(self, x: Tensor, gradient: Tensor, parts: dict[str, float]) -> Tensor:
         asked = self._picture_terms
-        losses: dict[str, Tensor] = {}
         if asked.tv_weight:
-            losses["tv"] = asked.tv_weight * total_variation(x, asked.tv_exponent, asked.tv_mask)
+            loss, slope = total_variation_and_slope(x, asked.tv_exponent, asked.tv_mask)
+            parts["tv"] += asked.tv_weight * loss
+            gradient = slope.mul_(asked.tv_weight).add_(gradient)
         if asked.range_weight:
-            losses["range"] = asked.range_weight * range_penalty(x, asked.low, asked.high)
-        if self._votes is not None and asked.vote_weight:
-            colours, mass = self._votes
-            voted = (mass > 0).float()
-            losses["style"] = asked.vote_weight * (voted * (seen - colours).square()).sum() / (3 * voted.sum())
-        for name, loss in losses.items():
-            torch.autograd.backward(loss, retain_graph=True)
-            parts[name] += float(loss.detach())
+            parts["range"] += asked.range_weight * float(range_penalty(x, asked.low, asked.high))
+            gradient = range_slope(x, asked.low, asked.high).mul_(asked.range_weight).add_(gradient)
+        return gradient

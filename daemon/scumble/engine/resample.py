@@ -86,6 +86,16 @@ def pad_to_multiple(x: Tensor, multiple: int = 16) -> Tensor:
     return x
 
 
+def unpad(gradient: Tensor, height: int, width: int) -> Tensor:
+    """The adjoint of `pad_to_multiple`: what fell on the repeated rows and columns is added where they came from; at
+    the old size, a view of the same memory."""
+    if width < gradient.shape[-1]:
+        gradient[..., width - 1] += gradient[..., width:].sum(-1)
+    if height < gradient.shape[-2]:
+        gradient[..., height - 1, :] += gradient[..., height:, :].sum(-2)
+    return gradient[..., :height, :width]
+
+
 def crop(x: Tensor, height: int, width: int) -> Tensor:
     """The upper left part of (…, ·, ·), a view: takes back `pad_to_multiple`."""
     return x[..., :height, :width]

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from scumble.engine.losses import content_loss, correlation, style_loss
+from scumble.engine.losses import content_loss, content_slope, correlation, style_loss, style_slope
 from scumble.engine.regions import RegionWeights, Rows, flatten, zeros_like_map
 from scumble.engine.tiles import Window
 from scumble.engine.vgg import Maps, Network
@@ -134,12 +134,10 @@ class StyleTerm:
             found = self._sums[index]
             assert found is not None
             mass = region.mass[self.statistic.first]
-            matrix = (found / mass).requires_grad_()
-            with torch.enable_grad():
-                loss = torch.stack([style.weight * style_loss(matrix, style.matrix) for style in styles]).sum()
-            (slope,) = torch.autograd.grad(loss, matrix)
-            self._slopes.append(slope / mass)
-            total += float(loss.detach())
+            matrix = found / mass
+            slopes = [style.weight / mass * style_slope(matrix, style.matrix) for style in styles]
+            self._slopes.append(torch.stack(slopes).sum(0))
+            total += sum(style.weight * float(style_loss(matrix, style.matrix)) for style in styles)
         self._sums = [None] * len(self._targets)
         return total
 
@@ -172,26 +170,27 @@ class ContentTerm:
         self._sum = 0.0
 
     def observe(self, maps: Maps, window: Window) -> None:
-        found = self._loss(maps, window)
-        self._sum += float(found[1]) if found is not None else 0.0
+        found = self._sides(maps, window)
+        if found is not None:
+            features, target, rows = found
+            self._sum += self._weight * float(content_loss(features, target, self._form, rows.weight))
 
     def solve(self) -> float:
         total, self._sum = self._sum, 0.0
         return total
 
     def add_gradient(self, tap: str, maps: Maps, window: Window, g: Tensor | None) -> Tensor | None:
-        if tap not in self.taps:
-            return g
-        found = self._loss(maps, window, differentiable=True)
+        found = self._sides(maps, window) if tap in self.taps else None
         if found is None:
             return g
-        features, loss, rows = found
-        (slope,) = torch.autograd.grad(loss, features)
+        features, target, rows = found
+        slope = content_slope(features, target, self._form, rows.weight).mul_(self._weight)
         g = zeros_like_map(maps[tap]) if g is None else g
         rows.add(flatten(g), slope.to(g.dtype))
         return g
 
-    def _loss(self, maps: Maps, window: Window, *, differentiable: bool = False) -> tuple[Tensor, Tensor, Rows] | None:
+    def _sides(self, maps: Maps, window: Window) -> tuple[Tensor, Tensor, Rows] | None:
+        """The window's map and the content's over the region's rows, both (rows, channels) float32."""
         tap = self.taps[0]
         rows = self._region.rows(tap, window)
         if rows is None:
@@ -204,10 +203,7 @@ class ContentTerm:
             target[:, :, height, width] = self._target[
                 (slice(None), slice(None), *window.core_in_picture(self._region.stride[tap]))
             ]
-        features = rows.of(flatten(maps[tap])).float().requires_grad_(differentiable)
-        with torch.set_grad_enabled(differentiable):
-            loss = self._weight * content_loss(features, rows.of(flatten(target)).float(), self._form, rows.weight)
-        return features, loss, rows
+        return rows.of(flatten(maps[tap])).float(), rows.of(flatten(target)).float(), rows
 
 
 @dataclass(frozen=True)

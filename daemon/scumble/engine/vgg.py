@@ -44,7 +44,10 @@ class Network(Protocol):
         """Half a layer's receptive field in px."""
 
     def prepare(self, picture: Tensor) -> Tensor:
-        """Network input of a picture (1, 3, height, width) in 0..1; differentiable."""
+        """Network input of a picture (1, 3, height, width) in 0..1."""
+
+    def unprepare(self, gradient: Tensor) -> Tensor:
+        """The gradient with respect to the picture, of one with respect to the network's input."""
 
     def forward(self, x: Tensor) -> Maps:
         """The maps that losses and `backward` need."""
@@ -190,8 +193,14 @@ class Trunk:
         self._scratch = Scratch()
 
     def prepare(self, picture: Tensor) -> Tensor:
-        """RGB (1, 3, height, width) in 0..1 → what these weights were trained to see; differentiable."""
+        """RGB (1, 3, height, width) in 0..1 → what these weights were trained to see."""
         return preprocess(picture, self.weights.preprocessing)
+
+    def unprepare(self, gradient: Tensor) -> Tensor:
+        """The adjoint of `prepare` without its mean; same shapes."""
+        asked = self.weights.preprocessing
+        gradient = gradient * (asked.scale / gradient.new_tensor(asked.std).view(1, 3, 1, 1))
+        return gradient.flip(1) if asked.order == "bgr" else gradient
 
     def forward(self, x: Tensor) -> Maps:
         """Maps of every convolution (and of tapped pools and pre-activations) up to the deepest tap."""
