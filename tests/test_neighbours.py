@@ -61,7 +61,7 @@ def loss_and_gradient(trunk, term, x, tile=None):
     prepared = trunk.prepare(x)
     for window in around(tile):
         term.observe(trunk.forward(window.crop(prepared)), window)
-    loss = term.solve()
+    loss = float(term.solve())
     total = torch.zeros_like(prepared)
     for window in around(tile):
         maps = trunk.forward(window.crop(prepared))

@@ -254,7 +254,7 @@ def test_a_style_terms_loss_and_gradient_are_autograds(name, regions):
     slopes = dict(zip(statistic.taps, torch.autograd.grad(loss, list(leaves.values())), strict=True))
 
     term.observe(MAPS, WINDOW)
-    assert term.solve() == pytest.approx(float(loss.detach()), rel=1e-5)
+    assert float(term.solve()) == pytest.approx(float(loss.detach()), rel=1e-5)
     for tap in statistic.taps:
         assert relative(term.add_gradient(tap, MAPS, WINDOW, None), slopes[tap]) < 1e-5, tap
 
@@ -331,7 +331,7 @@ def test_a_content_terms_loss_and_gradient_are_autograds(form, mask):
     (slope,) = torch.autograd.grad(loss, leaf)
 
     term.observe(MAPS, WINDOW)
-    assert term.solve() == pytest.approx(float(loss.detach()), rel=1e-5)
+    assert float(term.solve()) == pytest.approx(float(loss.detach()), rel=1e-5)
     assert relative(term.add_gradient("conv2_1", MAPS, WINDOW, None), slope) < 1e-5
 
 
@@ -340,7 +340,7 @@ def test_a_content_term_is_content_loss():
     term = ContentTerm("conv2_1", channels_last(target), region(torch.ones(1, 1, 16, 24)), ContentForm.MEAN, 1.0)
     term.observe(MAPS, WINDOW)
     wanted = content_loss(as_rows(MAPS["conv2_1"]), as_rows(target), ContentForm.MEAN)
-    assert term.solve() == pytest.approx(float(wanted), rel=1e-6)
+    assert float(term.solve()) == pytest.approx(float(wanted), rel=1e-6)
 
 
 # ------------------------------------------------------------------------------------------------------------- survey

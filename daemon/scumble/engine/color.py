@@ -46,8 +46,8 @@ def gray(rgb: Tensor) -> Tensor:
 
 def ungray(gradient: Tensor) -> Tensor:
     """The adjoint of `gray`: each channel's share of what all three were given, the same shape."""
-    share = gradient.new_tensor(LUMA).view(1, 3, 1, 1)
-    return gradient.sum(1, keepdim=True) * share
+    total = gradient.sum(1, keepdim=True)
+    return torch.cat([total * share for share in LUMA], 1)
 
 
 def luminance_bounds(content: Tensor) -> tuple[Tensor, Tensor]:

@@ -101,7 +101,7 @@ def total_variation(x: Tensor, exponent: float = 1.25, weight: Tensor | None = N
     return (terms if weight is None else terms * weight).sum()
 
 
-def total_variation_and_slope(x: Tensor, exponent: float, weight: Tensor | None) -> tuple[float, Tensor]:
+def total_variation_and_slope(x: Tensor, exponent: float, weight: Tensor | None) -> tuple[Tensor, Tensor]:
     """`total_variation`, and its gradient with respect to x: what differs from a neighbour is drawn to it by
     2 e w (…)^(e − 1) times the difference."""
     below, right = _differences(x)
@@ -109,7 +109,7 @@ def total_variation_and_slope(x: Tensor, exponent: float, weight: Tensor | None)
     if exponent != 1:
         pull += _FLOOR
     powers = pull if exponent == 1 else pull.pow(exponent)
-    total = float((powers if weight is None else powers * weight).sum())
+    total = (powers if weight is None else powers * weight).sum()
     pull = torch.full_like(pull, 2) if exponent == 1 else powers.div_(pull).mul_(2 * exponent)
     if weight is not None:
         pull *= weight

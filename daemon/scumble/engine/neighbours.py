@@ -100,7 +100,7 @@ class NeighbourTerm:
         self._stride = stride
         self._grid = grid
         self.matched = [each for each in matched if grid in each.region.maps]
-        self._sum = 0.0
+        self._losses: list[Tensor] = []
         self._pulled: tuple[Maps, dict[str, Tensor]] | None = None
 
     @torch.no_grad()
@@ -130,13 +130,13 @@ class NeighbourTerm:
 
     def observe(self, maps: Maps, window: Window) -> None:
         # of the whole picture the gradient is asked next, for the same maps: one look serves both
-        loss, slopes = self._pull(maps, window, wanted=window.whole)
+        losses, slopes = self._pull(maps, window, wanted=window.whole)
         self._pulled = (maps, slopes) if window.whole else None
-        self._sum += loss
+        self._losses += losses
 
-    def solve(self) -> float:
-        total, self._sum = self._sum, 0.0
-        return total
+    def solve(self) -> Tensor:
+        losses, self._losses = self._losses, []
+        return torch.stack(losses).sum() if losses else self.matched[0].field.new_zeros((), dtype=torch.float32)
 
     def add_gradient(self, tap: str, maps: Maps, window: Window, g: Tensor | None) -> Tensor | None:
         if tap not in self.taps:
@@ -150,18 +150,18 @@ class NeighbourTerm:
         return g.add_(slope.to(g.dtype))
 
     @torch.no_grad()
-    def _pull(self, maps: Maps, window: Window, *, wanted: bool = True) -> tuple[float, dict[str, Tensor]]:
-        """The loss of a window and, if it is wanted, its gradient with respect to each tap."""
-        total = 0.0
+    def _pull(self, maps: Maps, window: Window, *, wanted: bool = True) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """The losses of a window, scalars, and, if it is wanted, its gradient with respect to each tap."""
+        losses: list[Tensor] = []
         on_grid: list[Tensor] | None = None
         for each, columns, rows in self._rows(maps, window):
             target = each.candidates.vectors[each.field.flatten()[self._places(each, rows, window)]]
             cosine, slope = _cosine(each.candidates.standard(columns), target)
             weight = each.weight / each.region.mass[self._grid]
             if rows.weight is None:
-                total += weight * (len(cosine) - float(cosine.sum()))
+                losses.append(weight * (1 - cosine).sum())
             else:
-                total += weight * float(((1 - cosine) * rows.weight).sum())
+                losses.append(weight * ((1 - cosine) * rows.weight).sum())
                 slope *= rows.weight[:, None]
             if not wanted:
                 continue
@@ -174,8 +174,8 @@ class NeighbourTerm:
             for layer, part in zip(on_grid, parts, strict=True):
                 rows.add(layer, part)
         if on_grid is None:
-            return total, {}
-        return total, grid_slopes(on_grid, maps, self.taps, self._stride, self._strides)
+            return losses, {}
+        return losses, grid_slopes(on_grid, maps, self.taps, self._stride, self._strides)
 
     def _rows(self, maps: Maps, window: Window) -> list[tuple[Matched, list[Tensor], Rows]]:
         layers = [

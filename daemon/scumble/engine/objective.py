@@ -1,8 +1,8 @@
 """The loss of a picture and its gradient: networks and terms joined, in one piece or window by window."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -17,11 +17,27 @@ from scumble.engine.vgg import Maps, Network
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The losses at a picture (`parts` by kind, and their sum) and the gradient, shaped like the picture."""
+    """The losses at a picture and the gradient, shaped like the picture.
 
-    total: float
-    parts: dict[str, float]
+    `values` (n,) are losses of the `kinds` (n), on the device still: to ask for `parts` or `total` is to wait for it.
+    """
+
+    kinds: tuple[str, ...]
+    values: Tensor
     gradient: Tensor
+
+    @cached_property
+    def parts(self) -> dict[str, float]:
+        """The losses by kind."""
+        parts = dict.fromkeys(self.kinds, 0.0)
+        for kind, value in zip(self.kinds, self.values.tolist(), strict=True):
+            parts[kind] += value
+        return parts
+
+    @cached_property
+    def total(self) -> float:
+        """The sum of all losses."""
+        return sum(self.parts.values())
 
 
 @dataclass(frozen=True)
@@ -139,25 +155,28 @@ class Objective:
     def evaluate(self, x: Tensor) -> Evaluation:
         """Losses and gradient at `x`, float32."""
         seen = self._view.see(x)
-        parts: dict[str, float] = defaultdict(float)
+        losses: list[tuple[str, Tensor]] = []
         slope = torch.zeros_like(seen)
         for network, terms in self._networks:
-            slope += network.unprepare(self._through(network, terms, network.prepare(seen), parts))
-        self._add_votes(seen, slope, parts)
+            slope += network.unprepare(self._through(network, terms, network.prepare(seen), losses))
+        self._add_votes(seen, slope, losses)
         gradient = self._view.unsee(slope)
-        gradient = self._with_picture_terms(x, gradient, parts)
+        gradient = self._with_picture_terms(x, gradient, losses)
         if self._active is not None:
             gradient = gradient * self._active
-        return Evaluation(sum(parts.values()), dict(parts), gradient)
+        kinds = tuple(kind for kind, _ in losses)
+        values = torch.stack([loss for _, loss in losses]) if losses else x.new_zeros(0)
+        return Evaluation(kinds, values, gradient)
 
-    def _through(self, network: Network, terms: Sequence[Term], prepared: Tensor, parts: dict[str, float]) -> Tensor:
+    def _through(
+        self, network: Network, terms: Sequence[Term], prepared: Tensor, losses: list[tuple[str, Tensor]]
+    ) -> Tensor:
         maps: Maps = {}
         for window in self._windows:
             maps = network.forward(window.crop(prepared))
             for term in terms:
                 term.observe(maps, window)
-        for term in terms:
-            parts[term.kind] += term.solve()
+        losses += [(term.kind, term.solve()) for term in terms]
         if len(self._windows) == 1:
             return self._backward(network, terms, maps, self._windows[0])
         total = torch.zeros_like(prepared)
@@ -174,21 +193,21 @@ class Objective:
 
         return network.backward(maps, add_gradient)
 
-    def _add_votes(self, seen: Tensor, slope: Tensor, parts: dict[str, float]) -> None:
+    def _add_votes(self, seen: Tensor, slope: Tensor, losses: list[tuple[str, Tensor]]) -> None:
         weight = self._picture_terms.vote_weight
         if self._votes is None or not weight:
             return
         away = (seen - self._votes.colours).mul_(self._votes.voted)
-        parts["style"] += weight * float(away.square().sum()) / (3 * self._votes.count)
+        losses.append(("style", weight / (3 * self._votes.count) * away.square().sum()))
         slope.add_(away, alpha=2 * weight / (3 * self._votes.count))
 
-    def _with_picture_terms(self, x: Tensor, gradient: Tensor, parts: dict[str, float]) -> Tensor:
+    def _with_picture_terms(self, x: Tensor, gradient: Tensor, losses: list[tuple[str, Tensor]]) -> Tensor:
         asked = self._picture_terms
         if asked.tv_weight:
             loss, slope = total_variation_and_slope(x, asked.tv_exponent, asked.tv_mask)
-            parts["tv"] += asked.tv_weight * loss
+            losses.append(("tv", asked.tv_weight * loss))
             gradient = slope.mul_(asked.tv_weight).add_(gradient)
         if asked.range_weight:
-            parts["range"] += asked.range_weight * float(range_penalty(x, asked.low, asked.high))
+            losses.append(("range", asked.range_weight * range_penalty(x, asked.low, asked.high)))
             gradient = range_slope(x, asked.low, asked.high).mul_(asked.range_weight).add_(gradient)
         return gradient

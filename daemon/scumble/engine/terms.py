@@ -35,8 +35,8 @@ class Term(Protocol):
     def observe(self, maps: Maps, window: Window) -> None:
         """Take in a window's maps."""
 
-    def solve(self) -> float:
-        """The loss of everything observed, and a fresh start for the next picture."""
+    def solve(self) -> Tensor:
+        """The loss of everything observed, a scalar on the device, and a fresh start for the next picture."""
 
     def add_gradient(self, tap: str, maps: Maps, window: Window, g: Tensor | None) -> Tensor | None:
         """`g` (a map or None) plus the gradient of this term with respect to `tap`."""
@@ -116,6 +116,8 @@ class StyleTerm:
         self.statistic = statistic
         self.taps = statistic.taps
         self._targets = [(region, styles) for region, styles in targets if statistic.first in region.maps]
+        given = [style.matrix for _, styles in targets for style in styles]
+        self._nothing = given[0].new_zeros(()) if given else torch.zeros(())
         self._sums: list[Tensor | None] = [None] * len(self._targets)
         self._slopes: list[Tensor] = []
 
@@ -127,9 +129,9 @@ class StyleTerm:
                 known = self._sums[index]
                 self._sums[index] = found if known is None else known + found
 
-    def solve(self) -> float:
+    def solve(self) -> Tensor:
         self._slopes = []
-        total = 0.0
+        total = self._nothing
         for index, (region, styles) in enumerate(self._targets):
             found = self._sums[index]
             assert found is not None
@@ -137,7 +139,8 @@ class StyleTerm:
             matrix = found / mass
             slopes = [style.weight / mass * style_slope(matrix, style.matrix) for style in styles]
             self._slopes.append(torch.stack(slopes).sum(0))
-            total += sum(style.weight * float(style_loss(matrix, style.matrix)) for style in styles)
+            for style in styles:
+                total = total + style.weight * style_loss(matrix, style.matrix)
         self._sums = [None] * len(self._targets)
         return total
 
@@ -167,16 +170,16 @@ class ContentTerm:
         self._form = ContentForm.SUM if form is ContentForm.MEAN else form
         # a mean is a sum over the whole picture's mass, which a window does not know
         self._weight = weight / (region.mass[tap] * target.shape[1]) if form is ContentForm.MEAN else weight
-        self._sum = 0.0
+        self._sum = target.new_zeros((), dtype=torch.float32)
 
     def observe(self, maps: Maps, window: Window) -> None:
         found = self._sides(maps, window)
         if found is not None:
             features, target, rows = found
-            self._sum += self._weight * float(content_loss(features, target, self._form, rows.weight))
+            self._sum = self._sum + self._weight * content_loss(features, target, self._form, rows.weight)
 
-    def solve(self) -> float:
-        total, self._sum = self._sum, 0.0
+    def solve(self) -> Tensor:
+        total, self._sum = self._sum, torch.zeros_like(self._sum)
         return total
 
     def add_gradient(self, tap: str, maps: Maps, window: Window, g: Tensor | None) -> Tensor | None:

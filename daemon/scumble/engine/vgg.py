@@ -10,6 +10,7 @@ On a CPU both directions run on filters packed once for oneDNN, with the ReLU fu
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -199,7 +200,7 @@ class Trunk:
     def unprepare(self, gradient: Tensor) -> Tensor:
         """The adjoint of `prepare` without its mean; same shapes."""
         asked = self.weights.preprocessing
-        gradient = gradient * (asked.scale / gradient.new_tensor(asked.std).view(1, 3, 1, 1))
+        gradient = gradient * (asked.scale / per_channel(asked.std, gradient.dtype, gradient.device))
         return gradient.flip(1) if asked.order == "bgr" else gradient
 
     def forward(self, x: Tensor) -> Maps:
@@ -275,9 +276,14 @@ def preprocess(picture: Tensor, preprocessing: Preprocessing) -> Tensor:
     """(picture · scale − mean) / std in the channel order of the weights; (1, 3, height, width), differentiable."""
     if preprocessing.order == "bgr":
         picture = picture.flip(1)
-    mean = picture.new_tensor(preprocessing.mean).view(1, 3, 1, 1)
-    std = picture.new_tensor(preprocessing.std).view(1, 3, 1, 1)
+    mean, std = (per_channel(each, picture.dtype, picture.device) for each in (preprocessing.mean, preprocessing.std))
     return (picture * preprocessing.scale - mean) / std
+
+
+@lru_cache(maxsize=32)
+def per_channel(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A number for each channel, (1, channels, 1, 1), kept: bringing it to a device anew would stall every step."""
+    return torch.tensor(values, dtype=dtype, device=device).view(1, -1, 1, 1)
 
 
 def normalized(weights: Weights, pooling: Pooling) -> Weights:
