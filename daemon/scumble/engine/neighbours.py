@@ -134,8 +134,12 @@ class NeighbourTerm:
         self._pulled = (maps, slopes) if window.whole else None
         self._losses += losses
 
+    def forget(self) -> None:
+        self._losses = []
+
     def solve(self) -> Tensor:
-        losses, self._losses = self._losses, []
+        losses = self._losses
+        self.forget()
         return torch.stack(losses).sum() if losses else self.matched[0].field.new_zeros((), dtype=torch.float32)
 
     def add_gradient(self, tap: str, maps: Maps, window: Window, g: Tensor | None) -> Tensor | None:

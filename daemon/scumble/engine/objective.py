@@ -26,6 +26,10 @@ class Evaluation:
     values: Tensor
     gradient: Tensor
 
+    def copy(self) -> "Evaluation":
+        """The same in memory of its own."""
+        return Evaluation(self.kinds, self.values.clone(), self.gradient.clone())
+
     @cached_property
     def parts(self) -> dict[str, float]:
         """The losses by kind."""
@@ -95,6 +99,11 @@ class Objective:
         self._picture_terms = picture_terms
         self._active = active
         self._votes: Votes | None = None
+
+    @property
+    def in_one_piece(self) -> bool:
+        """Whether the networks see the whole picture at once."""
+        return len(self._windows) == 1
 
     @property
     def matches(self) -> bool:
@@ -172,6 +181,8 @@ class Objective:
         self, network: Network, terms: Sequence[Term], prepared: Tensor, losses: list[tuple[str, Tensor]]
     ) -> Tensor:
         maps: Maps = {}
+        for term in terms:
+            term.forget()  # what an evaluation that was broken off has left
         for window in self._windows:
             maps = network.forward(window.crop(prepared))
             for term in terms:

@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from scumble.engine import canvas as easel_canvas
+from scumble.engine.accelerator import accelerator
 from scumble.engine.box import Box, bounds
 from scumble.engine.candidates import Candidates
 from scumble.engine.canvas import Canvas, to_array, to_tensor
@@ -114,7 +115,7 @@ class Painter:
             same = _result(job, None)
             return Painting(same, recipe, "none", empty, job.mix, (), (), time.perf_counter() - began, False, None)
         todo = self.plan(content.size, selected, recipe)
-        with held_pages(todo.memory_mb * 2**20):
+        with held_pages(todo.memory_mb * 2**20), accelerator(self.device).painting():
             try:
                 return self._paint(job, todo, on_step or (lambda _: None), began, resume)
             finally:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scumble.engine import canvas as easel_canvas
 from scumble.engine import optimize
+from scumble.engine.accelerator import Repeated, accelerator
 from scumble.engine.canvas import Canvas, to_array
 from scumble.engine.checkpoint import Checkpoint
 from scumble.engine.compose import Composer
@@ -73,6 +74,7 @@ class Run:
         """One level's iterations from `x`, or from the checkpoint if that is in this level; the picture to keep."""
         level, recipe = self._plan.levels[index], self._job.recipe
         objective = composer.compose(canvas)
+        evaluate = self._evaluation(objective, x)
         rounds = _rounds(level.iterations, recipe.matchings) if objective.matches else set()
         descent = self._descent(canvas)
         begin, self._matched = 0, None
@@ -85,15 +87,23 @@ class Run:
             began = time.perf_counter()
             if iteration in rounds:
                 x = self._match(x, objective, first=index == 0 and iteration == 0)
+                evaluate.forget()
                 if recipe.optimizer is Optimizer.LBFGS:  # what it learnt was of another loss
                     descent = self._descent(canvas)
-            evaluation = objective.evaluate(x)
+            evaluation = evaluate(x)
             x = descent.step(x, evaluation.total, evaluation.gradient, iteration / level.iterations)
             self._tell(x, canvas, evaluation, descent, (index, iteration + 1), time.perf_counter() - began)
             if self.stopped:
                 break
+        evaluate.forget()  # a recording holds as much memory as a step
         x = descent.finish(x)
         return x if self.stopped else objective.lay(x)
+
+    def _evaluation(self, objective: Objective, x: Tensor) -> Repeated[Evaluation]:
+        if not objective.in_one_piece:
+            return Repeated(objective.evaluate)
+        pixels = x.shape[2] * x.shape[3]
+        return accelerator(x.device).repeated(objective.evaluate, Evaluation.copy, pixels)
 
     def _descent(self, canvas: Canvas) -> Descent:
         recipe = self._job.recipe

@@ -35,6 +35,9 @@ class Term(Protocol):
     def observe(self, maps: Maps, window: Window) -> None:
         """Take in a window's maps."""
 
+    def forget(self) -> None:
+        """Let go of what was observed."""
+
     def solve(self) -> Tensor:
         """The loss of everything observed, a scalar on the device, and a fresh start for the next picture."""
 
@@ -118,8 +121,11 @@ class StyleTerm:
         self._targets = [(region, styles) for region, styles in targets if statistic.first in region.maps]
         given = [style.matrix for _, styles in targets for style in styles]
         self._nothing = given[0].new_zeros(()) if given else torch.zeros(())
-        self._sums: list[Tensor | None] = [None] * len(self._targets)
         self._slopes: list[Tensor] = []
+        self.forget()
+
+    def forget(self) -> None:
+        self._sums: list[Tensor | None] = [None] * len(self._targets)
 
     def observe(self, maps: Maps, window: Window) -> None:
         for index, (region, _) in enumerate(self._targets):
@@ -141,7 +147,7 @@ class StyleTerm:
             self._slopes.append(torch.stack(slopes).sum(0))
             for style in styles:
                 total = total + style.weight * style_loss(matrix, style.matrix)
-        self._sums = [None] * len(self._targets)
+        self.forget()
         return total
 
     def add_gradient(self, tap: str, maps: Maps, window: Window, g: Tensor | None) -> Tensor | None:
@@ -170,7 +176,10 @@ class ContentTerm:
         self._form = ContentForm.SUM if form is ContentForm.MEAN else form
         # a mean is a sum over the whole picture's mass, which a window does not know
         self._weight = weight / (region.mass[tap] * target.shape[1]) if form is ContentForm.MEAN else weight
-        self._sum = target.new_zeros((), dtype=torch.float32)
+        self.forget()
+
+    def forget(self) -> None:
+        self._sum = self._target.new_zeros((), dtype=torch.float32)
 
     def observe(self, maps: Maps, window: Window) -> None:
         found = self._sides(maps, window)
@@ -179,7 +188,8 @@ class ContentTerm:
             self._sum = self._sum + self._weight * content_loss(features, target, self._form, rows.weight)
 
     def solve(self) -> Tensor:
-        total, self._sum = self._sum, torch.zeros_like(self._sum)
+        total = self._sum
+        self.forget()
         return total
 
     def add_gradient(self, tap: str, maps: Maps, window: Window, g: Tensor | None) -> Tensor | None:
