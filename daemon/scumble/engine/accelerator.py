@@ -105,7 +105,7 @@ class Accelerator:
     def bring(self, array: np.ndarray) -> Tensor:
         """An array on the device, of its shape and type. It must stay as it is while the job lasts, for a CPU shares
         its memory and a GPU does not look at it again."""
-        return torch.from_numpy(array)
+        return _as_tensor(array)
 
     def look(self, picture: Tensor) -> Look:
         """Begin to fetch a picture as it is now; nothing may write into it any more."""
@@ -150,7 +150,7 @@ class Cuda(Accelerator):
         key = (facts["data"][0], array.shape, array.strides, facts["typestr"])
         if key in self._brought:
             return self._brought[key][1]
-        source = torch.from_numpy(np.ascontiguousarray(array))
+        source = _as_tensor(array)
         there = self._pinned(source.shape, source.dtype).copy_(source).to(self.device, non_blocking=True)
         if there.nbytes + sum(kept.nbytes for _, kept in self._brought.values()) <= BROUGHT_BYTES:
             self._brought[key] = array, there  # with the array, or its address might be another's
@@ -205,11 +205,16 @@ class Mps(Accelerator):
             torch.mps.empty_cache()
 
     def bring(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
+        source = _as_tensor(array)
+        return (source.float() if source.dtype is torch.float64 else source).to(self.device)  # it has no float64
 
     def free_bytes(self) -> float:
         left = torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
         return float(min(max(left, 0), super().free_bytes()))
+
+
+def _as_tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def accelerator(device: torch.device) -> Accelerator:

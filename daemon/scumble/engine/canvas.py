@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scumble.engine.accelerator import accelerator
 from scumble.engine.box import Box
 from scumble.engine.color import gray, luminance_bounds, ungray, with_luminance_of
 from scumble.engine.job import BoundRegion, Job
@@ -122,9 +123,9 @@ def _cover(picture: Tensor, height: int, width: int) -> Tensor:
 
 def to_tensor(array: np.ndarray, device: torch.device) -> Tensor:
     """(height, width) or (height, width, channels) → (1, channels, height, width), float32."""
-    if array.ndim == 2:
-        array = array[..., None]
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1), np.float32))[None].to(device)
+    there = accelerator(device).bring(array)
+    there = there[..., None] if array.ndim == 2 else there
+    return there.permute(2, 0, 1).float().contiguous()[None]
 
 
 def to_array(tensor: Tensor) -> np.ndarray:
