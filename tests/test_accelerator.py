@@ -158,10 +158,10 @@ RECIPES = {
 }
 
 
-def painted(recipe):
+def painted(recipe, on_step=None):
     pictures = {**STYLES, "mask": Picture(_LEFT)}
     asked = Recipe(size=128, iterations=(10, 6), matchings=2, **recipe)
-    return Painter("cpu").paint(CONTENT, asked, pictures)
+    return Painter("cpu").paint(CONTENT, asked, pictures, on_step)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -195,6 +195,22 @@ def test_a_picture_in_tiles_is_not_recorded(monkeypatch):
     monkeypatch.setattr("scumble.engine.schedule._tile", lambda *_: 32)
     painted(RECIPES["gram"])
     assert not fake.graphs
+
+
+@pytest.mark.parametrize("kind", ["cuda", "cpu"])
+def test_a_preview_shows_the_moment_it_was_asked_for(monkeypatch, kind):
+    """However much later it is waited for."""
+    at_once, looks = [], []
+    painted(RECIPES["luminance"], lambda step: at_once.append(step.preview()))
+    if kind == "cuda":
+        _, cuda = gpu()
+        for user in ("painter", "run", "canvas"):
+            monkeypatch.setattr(f"scumble.engine.{user}.accelerator", lambda _: cuda)
+    painted(RECIPES["luminance"], lambda step: looks.append(step.look()))
+    assert len(looks) == len(at_once) == 16
+    for look, wanted in zip(looks, at_once, strict=True):
+        assert np.array_equal(look(), wanted)
+    assert at_once[-1].shape == (80, 128, 3)
 
 
 def test_what_is_painted_from_is_brought_once(monkeypatch):
@@ -249,12 +265,13 @@ def test_an_array_comes_as_it_is(kind):
 
 def test_an_array_is_brought_once_in_a_job():
     _, cuda = gpu()
-    whole = np.random.default_rng(0).random((6, 8, 3), np.float32)
+    whole = np.random.default_rng(0).random((7, 8, 3), np.float32)
     with cuda.painting():
         first = cuda.bring(whole[1:4, 2:])
         assert cuda.bring(whole[1:4, 2:]) is first
-        assert cuda.bring(whole[1:4, 1:7]) is not first
-        assert cuda.bring(whole[2:5, 2:]) is not first
+        for other in (whole[2:5, 2:], whole[1:4, 2:7], whole[1::2, 2:][:3], whole.view(np.int32)[1:4, 2:]):
+            assert np.array_equal(cuda.bring(other).numpy(), other)
+            assert cuda.bring(other).numpy().dtype == other.dtype
     with cuda.painting():
         assert cuda.bring(whole[1:4, 2:]) is not first
 

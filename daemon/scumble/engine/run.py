@@ -12,8 +12,8 @@ from torch import Tensor
 
 from scumble.engine import canvas as easel_canvas
 from scumble.engine import optimize
-from scumble.engine.accelerator import Repeated, accelerator
-from scumble.engine.canvas import Canvas, to_array
+from scumble.engine.accelerator import Look, Repeated, accelerator
+from scumble.engine.canvas import Canvas
 from scumble.engine.checkpoint import Checkpoint
 from scumble.engine.compose import Composer
 from scumble.engine.job import Job
@@ -36,10 +36,15 @@ class Step:
     losses: Mapping[str, float]
     progress: float
     seconds_left: float
-    preview: Callable[[], np.ndarray]
-    """Call it for the box as it looks now: (height, width, 3) float32, 0..1."""
+    look: Callable[[], Look]
+    """Call it, only before the next iteration, to begin to fetch the box as it looks now, while the painting goes on;
+    the answer waits for it: (height, width, 3) float32, 0..1."""
     save: Callable[[], Checkpoint]
     """Call it for what the job needs to go on from here; only before the next iteration."""
+
+    def preview(self) -> np.ndarray:
+        """The box as it looks now: `look`, and wait."""
+        return self.look()()
 
 
 LEAST_APART = 5
@@ -148,7 +153,7 @@ class Run:
             losses=losses,
             progress=self._done / self._work,
             seconds_left=(self._work - self._done) * statistics.median(self._paces),
-            preview=lambda: _preview(canvas, x),
+            look=lambda: _look(canvas, x),
             save=lambda: self._checkpoint(x, descent, *place),
         )
         if self._on_step(step):
@@ -179,7 +184,8 @@ def _rounds(iterations: int, count: int) -> set[int]:
     return {iterations * each // count for each in range(count)}
 
 
-def _preview(canvas: Canvas, x: Tensor) -> np.ndarray:
+def _look(canvas: Canvas, x: Tensor) -> Look:
     shown = easel_canvas.show(canvas.content, x.clamp(0, 1), canvas.keep)
     mix = torch.stack(canvas.regions).sum(0).clamp(max=1)
-    return to_array(canvas.content + mix * (shown - canvas.content))
+    shown = canvas.content + mix * (shown - canvas.content)
+    return accelerator(x.device).look(shown[0].permute(1, 2, 0).contiguous())
