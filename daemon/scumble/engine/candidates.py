@@ -11,6 +11,7 @@ Optimal Transport" (that all of a style be used); Ashikhmin 2001, "Synthesizing 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as nnf
@@ -100,7 +101,7 @@ class Candidates:
     projected: Tensor
     at: Tensor
 
-    @property
+    @cached_property
     def pieces(self) -> Pieces:
         """What it offers to be laid over pixels."""
         rows, columns = (side // self.stride for side in self.rgb.shape[2:])
@@ -162,7 +163,7 @@ class Candidates:
         share = len(sample) / len(self.places) * around(self.at >= 0)
         prices = torch.zeros_like(share)
         for left in range(PRICING_ROUNDS, 0, -1):
-            used = torch.bincount(self.places[self.match(sample, prices)], minlength=height * width)
+            used = torch.bincount(self.places.index_select(0, self.match(sample, prices)), minlength=height * width)
             # of a style that offers far more than is asked for, a place that is used once is not crowded
             excess = ((around(used) - share) / share.clamp(min=1 / CROWD**2)).clamp(max=MOST_CROWDED)
             prices = prices + EVENNESS * left / PRICING_ROUNDS * excess
@@ -184,23 +185,26 @@ class Candidates:
     def _chosen(self, field: Tensor, directions: Tensor, prices: Tensor) -> Tensor:
         """What each position chooses among its own match and what its four neighbours' matches go on to."""
         across = self.rgb.shape[3] // self.stride
-        places = self.places[field.clamp(min=0)]
-        options, offers = [field], [torch.where(field >= 0, places - self._own(field), -1)]
+        own = self._own(field)
+        places = self.places.index_select(0, field.clamp(min=0).flatten()).view_as(field)
+        options, offers = [field], [torch.where(field >= 0, places - own, -1)]
         for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
             place = shifted(torch.where(field >= 0, places, -1), dy, dx)
             x, y = place % across + dx, place // across + dy
             half = across // 2
             inside = (place >= 0) & (field >= 0) & (y >= 0) & (y < self.rgb.shape[2] // self.stride)
             inside &= (x >= 0) & (x < across) & (x // half == (place % across) // half)
-            option = torch.where(inside, self.at[(y * across + x).clamp(0, len(self.at) - 1)], -1)
+            there = (y * across + x).clamp(0, len(self.at) - 1)
+            option = torch.where(inside, self.at.index_select(0, there.flatten()).view_as(field), -1)
             options.append(option)
-            offers.append(torch.where(option >= 0, self.places[option.clamp(min=0)] - self._own(field), -(2**40)))
+            offers.append(torch.where(option >= 0, there - own, -(2**40)))
         chosen = torch.stack(options)
         offset = torch.stack(offers)
         scores = []
         for k in range(5):
             option = chosen[k].clamp(min=0).flatten()
-            similar = (directions * self.projected[option].float()).sum(1).sub_(prices[option]).view_as(field)
+            similar = (directions * nnf.embedding(option, self.projected)).sum(1).view_as(field)
+            similar = similar - prices.index_select(0, option).view_as(field)
             agreeing = sum((offset[j] == offset[k]).float() for j in range(1, 5))
             scores.append(torch.where(chosen[k] >= 0, similar + COHERENCE * agreeing, -9.0))
         best = torch.stack(scores).argmax(0)

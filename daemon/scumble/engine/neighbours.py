@@ -159,7 +159,8 @@ class NeighbourTerm:
         losses: list[Tensor] = []
         on_grid: list[Tensor] | None = None
         for each, columns, rows in self._rows(maps, window):
-            target = each.candidates.vectors[each.field.flatten()[self._places(each, rows, window)]]
+            chosen = each.field.flatten().index_select(0, self._places(each, rows, window))
+            target = nnf.embedding(chosen, each.candidates.vectors)
             cosine, slope = _cosine(each.candidates.standard(columns), target)
             weight = each.weight / each.region.mass[self._grid]
             if rows.weight is None:
@@ -210,15 +211,16 @@ class NeighbourTerm:
     def votes(self) -> tuple[Tensor, Tensor]:
         """What the matched patches vote for: colours (1, 3, height, width), and the votes' mass (1, 1, height,
         width)."""
-        first = self.matched[0]
-        height, width = (side * self._stride for side in first.field.shape)
+        height, width = (side * self._stride for side in self.matched[0].field.shape)
+        colours, mass = _votes(self.matched[0], self._grid)
+        for each in self.matched[1:]:
+            more, heavier = _votes(each, self._grid)
+            colours += more
+            mass += heavier
         margin = (PATCH - 1) * self._stride // 2
-        colours = torch.zeros(1, 3, height + 2 * margin, width + 2 * margin, device=first.candidates.rgb.device)
-        mass = torch.zeros(1, 1, *colours.shape[2:], device=colours.device)
-        for each in self.matched:
-            _vote(each, self._grid, colours, mass)
         inner = (..., slice(margin, margin + height), slice(margin, margin + width))
-        return (colours / mass.clamp(min=1e-6))[inner], mass[inner]
+        colours, mass = (nnf.pixel_shuffle(each.movedim(2, 0)[None], self._stride)[inner] for each in (colours, mass))
+        return colours.div_(mass.clamp(min=1e-6)), mass
 
     @torch.no_grad()
     def lay(self, seen: Tensor) -> tuple[Tensor, Tensor]:
@@ -243,19 +245,28 @@ def _cosine(v: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return cosine[:, 0], v.mul_(cosine).neg_().add_(t).div_(length)
 
 
-def _vote(each: Matched, grid: str, colours: Tensor, mass: Tensor) -> None:
-    source = each.candidates
-    stride, side = source.stride, PATCH * source.stride
-    padded = nnf.pad(source.rgb, ((PATCH - 1) * stride // 2,) * 4, mode="replicate")
-    at = (each.field.flatten() >= 0).nonzero()[:, 0]
-    across, columns = source.rgb.shape[3] // stride, each.field.shape[1]
-    place = source.places[each.field.flatten()[at]]
-    from_y, from_x = torch.div(place, across, rounding_mode="floor") * stride, place % across * stride
-    to_y, to_x = torch.div(at, columns, rounding_mode="floor") * stride, at % columns * stride
-    bell = torch.hann_window(side + 2, periodic=False, device=place.device)[1:-1]
-    weight = each.weight * each.region.maps[grid].flatten()[at]
-    for dy in range(side):
-        for dx in range(side):
-            share = bell[dy] * bell[dx] * weight
-            colours[0, :, to_y + dy, to_x + dx] += share * padded[0, :, from_y + dy, from_x + dx]
-            mass[0, 0, to_y + dy, to_x + dx] += share
+def _votes(each: Matched, grid: str) -> tuple[Tensor, Tensor]:
+    """The sum of the patches that are laid over the positions, each under a bell, and of the bells: (rows, columns,
+    3 · stride²) and (rows, columns, stride²), in squares of the grid and with a margin for half a patch around."""
+    source, stride = each.candidates, each.candidates.stride
+    margin = (PATCH - 1) * stride // 2
+    # a patch is PATCH × PATCH squares, and the square of one place is a row of this table
+    squares = nnf.pixel_unshuffle(nnf.pad(source.rgb, (margin,) * 4, mode="replicate"), stride)
+    squares_across = squares.shape[3]
+    squares = squares[0].flatten(1).T.contiguous()
+    field = each.field.clamp(min=0)
+    place = source.places.index_select(0, field.flatten()).view_as(field)
+    corner = place + torch.div(place, source.rgb.shape[3] // stride, rounding_mode="floor") * (PATCH - 1)
+    weight = (each.weight * each.region.maps[grid] * (each.field >= 0))[..., None]
+    bell = torch.hann_window(PATCH * stride + 2, periodic=False, device=field.device)[1:-1].view(PATCH, stride)
+    rows, columns = field.shape
+    colours = squares.new_zeros(rows + PATCH - 1, columns + PATCH - 1, 3, stride**2)
+    mass = squares.new_zeros(rows + PATCH - 1, columns + PATCH - 1, stride**2)
+    for y in range(PATCH):
+        for x in range(PATCH):
+            share = weight * (bell[y, :, None] * bell[x]).flatten()
+            there = (slice(y, y + rows), slice(x, x + columns))
+            found = nnf.embedding(corner + (y * squares_across + x), squares)
+            colours[there].addcmul_(found.view(rows, columns, 3, -1), share[:, :, None])
+            mass[there] += share
+    return colours.flatten(2), mass

@@ -85,28 +85,40 @@ class Pieces:
     ) -> Tensor:
         height, width = field.shape
         asked = choosing.flatten().nonzero()[:, 0]
-        place = field.flatten()[asked]
-        going_on = torch.stack([self._going_on(field, dy, dx).flatten()[asked] for dy, dx in _AROUND])
+        digests = digests.index_select(0, asked)
+        place = field.flatten().index_select(0, asked)
+        going_on = torch.stack([self._going_on(field, dy, dx).flatten().index_select(0, asked) for dy, dx in _AROUND])
 
-        def cost(rows: Tensor, places: Tensor) -> Tensor:
-            agreeing = (going_on[:, rows] == places).sum(0)
-            return self._far(digests, asked[rows], places) - COHERENCE * agreeing + crowd[places]
+        def cost(own: Tensor, beside: Tensor, places: Tensor) -> Tensor:
+            agreeing = (beside == places).sum(0)
+            return self._far(own, places).sub_(agreeing, alpha=COHERENCE).add_(crowd.index_select(0, places))
 
-        least = cost(torch.arange(len(asked), device=asked.device), place)
-        for option in (*going_on, *self._random(place, generator)):
-            rows = ((option >= 0) & (option != place) & self.allowed[option.clamp(min=0)]).nonzero()[:, 0]
-            found = cost(rows, option[rows])
-            rows, found = (each[found < least[rows]] for each in (rows, found))
-            place = place.index_copy(0, rows, option[rows])
-            least = least.index_copy(0, rows, found)
+        least = cost(digests, going_on, place)
+        for option in going_on:
+            rows = (self._offers(option) & (option != place)).nonzero()[:, 0]
+            places = option.index_select(0, rows)
+            found = cost(digests.index_select(0, rows), going_on.index_select(1, rows), places)
+            better = (found < least.index_select(0, rows)).nonzero()[:, 0]
+            rows = rows.index_select(0, better)
+            place.index_copy_(0, rows, places.index_select(0, better))
+            least.index_copy_(0, rows, found.index_select(0, better))
+        for option in self._random(place, generator):  # nearly all are offered: to pick them out would take longer
+            found = cost(digests, going_on, option.clamp(min=0))
+            better = (found < least) & self._offers(option)
+            place = torch.where(better, option, place)
+            least = torch.where(better, found, least)
         return field.flatten().index_copy(0, asked, place).view(height, width)
 
-    def _far(self, digests: Tensor, pixels: Tensor, places: Tensor) -> Tensor:
-        """The squared distance of the digests of some pixels and places, (pixels,)."""
+    def _offers(self, places: Tensor) -> Tensor:
+        """Whether pieces may come from these places, -1 for none."""
+        return (places >= 0).logical_and_(self.allowed.index_select(0, places.clamp(min=0)))
+
+    def _far(self, digests: Tensor, places: Tensor) -> Tensor:
+        """The squared distance of some digests, (rows, dimensions), from those of places (rows,), float32."""
         # piecewise, so that what is gathered stays in the processor's cache
         parts = [
-            (digests[pixels[first : first + _CHUNK]] - self.digests[places[first : first + _CHUNK]]).square_().sum(1)
-            for first in range(0, len(pixels), _CHUNK)
+            (own - nnf.embedding(there, self.digests)).square_().sum(1, dtype=torch.float32)
+            for own, there in zip(digests.split(_CHUNK), places.split(_CHUNK), strict=True)
         ]
         return torch.cat(parts) if parts else digests.new_zeros(0)
 
