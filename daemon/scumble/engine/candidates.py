@@ -121,7 +121,7 @@ class Candidates:
 
     def unstandard(self, slope: Tensor) -> list[Tensor]:
         """The adjoint of `standard`: gradients (rows, channels) with respect to the raw rows of every layer."""
-        parts = slope.split([len(mean) for mean in self.means], 1)
+        parts = torch.split(slope, [len(mean) for mean in self.means], 1)
         return [part * (scale / part.shape[1] ** 0.5) for part, scale in zip(parts, self.scales, strict=True)]
 
     def project(self, rows: Tensor) -> Tensor:

@@ -118,7 +118,7 @@ class Pieces:
         # piecewise, so that what is gathered stays in the processor's cache
         parts = [
             (own - nnf.embedding(there, self.digests)).square_().sum(1, dtype=torch.float32)
-            for own, there in zip(digests.split(_CHUNK), places.split(_CHUNK), strict=True)
+            for own, there in zip(torch.split(digests, _CHUNK), torch.split(places, _CHUNK), strict=True)
         ]
         return torch.cat(parts) if parts else digests.new_zeros(0)
 
