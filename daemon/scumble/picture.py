@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import imagecodecs
 import numpy as np
@@ -33,6 +33,7 @@ Floats = NDArray[np.float32]
 
 MAX_PIXELS = 300_000_000
 _STRIP = 128  # rows that are painted in at once
+_WHOLE = slice(None), slice(None)
 FORMATS = {
     ".png": "png",
     ".jpg": "jpeg",
@@ -42,6 +43,17 @@ FORMATS = {
     ".tiff": "tiff",
     ".npy": "npy",
 }
+
+
+class Rows(Protocol):
+    """Colours that are made when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(height, width, 3)."""
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """Some rows of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,25 +111,26 @@ class Picture:
     def _colours(self) -> int:
         return 1 if self.pixels.shape[2] < 3 else 3
 
-    def rgb(self) -> Floats:
-        """The colours as (height, width, 3) float32, sRGB-encoded; a new array.
+    def rgb(self, part: tuple[slice, slice] = _WHOLE) -> Floats:
+        """The colours as (height, width, 3) float32, sRGB-encoded; a new array. `part`: only of these rows and columns.
 
         The profile is honoured at full precision, and colours outside sRGB lie outside 0..1.
         """
-        return _converted(codecs.unit(self.pixels[..., : self._colours]), self.icc, None)
+        return _converted(codecs.unit(self.pixels[..., : self._colours][part]), self.icc, None)
 
-    def alpha(self) -> Floats:
-        """Alpha as (height, width) float32, 0..1; all 1 for a picture without."""
+    def alpha(self, part: tuple[slice, slice] = _WHOLE) -> Floats:
+        """Alpha as (height, width) float32, 0..1; all 1, and read-only, for a picture without. `part` as in `rgb`."""
+        values = self.pixels[..., -1][part]
         if not self.has_alpha:
-            return np.ones((self.height, self.width), np.float32)
-        return np.clip(codecs.unit(self.pixels[..., -1]), 0, 1)
+            return np.broadcast_to(np.float32(1), values.shape)  # which takes no memory
+        return np.clip(codecs.unit(values), 0, 1)
 
     def as_mask(self) -> Floats:
         """The picture as a mask, (height, width) float32, 0..1: gray (the mean of RGB) times alpha, no threshold."""
         gray: Floats = codecs.unit(self.pixels[..., : self._colours]).mean(axis=2)
         return gray.clip(0, 1) * self.alpha()
 
-    def repainted(self, rgb: NDArray[Any], mix: NDArray[Any]) -> "Picture":
+    def repainted(self, rgb: "NDArray[Any] | Rows", mix: NDArray[Any]) -> "Picture":
         """This picture with `rgb` (height, width, 3; sRGB-encoded floats) painted in by `mix` (height, width; 0..1).
 
         Where `mix` is 0 the pixels stay as they are, bit for bit; elsewhere each colour goes from its own value towards
@@ -134,7 +147,7 @@ class Picture:
         pixels = base.pixels.copy()
         for top in range(0, self.height, _STRIP):  # whole strips of rows: to pick single pixels takes ten times as long
             rows = slice(top, top + _STRIP)
-            share = mix[rows, :, None]
+            share = mix[rows, :, None].astype(np.float32, copy=False)
             if not (share > 0).any():
                 continue
             own = pixels[rows, :, :3].astype(np.float32)

@@ -15,8 +15,9 @@ from scumble.engine.accelerator import accelerator
 from scumble.engine.box import Box
 from scumble.engine.color import gray, luminance_bounds, ungray, with_luminance_of
 from scumble.engine.job import BoundRegion, Job
-from scumble.engine.resample import fill_transparent, pad_to_multiple, resize, resize_premultiplied, shrink_mask, unpad
+from scumble.engine.resample import pad_to_multiple, resize, shrink_mask, unpad
 from scumble.engine.schedule import Level
+from scumble.engine.strips import shrunk
 from scumble.recipe import KeepColors, Start
 
 
@@ -58,10 +59,9 @@ class Canvas:
 
 def make(job: Job, box: Box, level: Level, grid: int, device: torch.device) -> Canvas:
     """The canvas of a box of the job's content at a level's size."""
-    rgb, visible = (to_tensor(array[box.slices], device) for array in (job.rgb, job.visible))
     size = (level.height, level.width)
-    content, seen = resize_premultiplied(fill_transparent(rgb, visible), visible, *size)
-    masks = tuple(shrink_mask(to_tensor(region.mask[box.slices], device), *size) for region in job.regions)
+    content, seen = shrunk(job.content, box, *size, device)
+    masks = tuple(_mask(region.mask[box.slices], size, device) for region in job.regions)
     active = (torch.stack(masks).amax(0) > 0).float()
     keep = keep_mask(job.regions, masks)
     low: Tensor | float = 0.0
@@ -70,6 +70,12 @@ def make(job: Job, box: Box, level: Level, grid: int, device: torch.device) -> C
         darkest, lightest = luminance_bounds(content)
         low, high = keep * darkest, 1 + keep * (lightest - 1)
     return Canvas(content, seen, tuple(mask * seen for mask in masks), active, keep, low, high, grid)
+
+
+def _mask(mask: np.ndarray, size: tuple[int, int], device: torch.device) -> Tensor:
+    if not any(mask.strides):  # the same everywhere
+        return torch.full((1, 1, *size), float(mask[0, 0]), device=device)
+    return shrink_mask(to_tensor(mask, device), *size)
 
 
 def keep_mask(regions: tuple[BoundRegion, ...], masks: tuple[Tensor, ...]) -> Tensor | None:
@@ -107,7 +113,7 @@ def first_picture(canvas: Canvas, job: Job, box: Box, style: Tensor | None) -> T
     elif recipe.start is Start.STYLE and style is not None:
         x = _cover(style, *size)
     elif recipe.start is Start.PICTURE and job.start is not None:
-        whole = resize(to_tensor(job.start, canvas.content.device), *job.rgb.shape[:2])
+        whole = resize(to_tensor(job.start, canvas.content.device), job.content.height, job.content.width)
         x = whole[(slice(None), slice(None), *box.slices)]
     else:
         x = canvas.content

@@ -42,14 +42,12 @@ class BoundRegion:
 class Job:
     """Everything a painting needs, at the content's full size.
 
-    `rgb` (height, width, 3) sRGB-encoded, `visible` the content's alpha, `mix` how much of the painting is shown where:
-    the sum of the regions, at most one. `start` is the picture to go on from, if any.
+    `mix` (height, width) is how much of the painting is shown where: the sum of the regions, at most one, and nothing
+    where the content is transparent. `start` is the picture to go on from, if any.
     """
 
     content: Picture
     recipe: Recipe
-    rgb: np.ndarray
-    visible: np.ndarray
     regions: tuple[BoundRegion, ...]
     mix: np.ndarray
     start: np.ndarray | None
@@ -89,9 +87,8 @@ def bind(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> J
     check(content, recipe, pictures)
     styles = [_style(style, recipe, pictures) for style in recipe.styles]
     masks = _masks(content, recipe, pictures)
-    visible = content.alpha()
     start = None if recipe.start_picture is None else pictures[recipe.start_picture].rgb()
-    return Job(content, recipe, content.rgb(), visible, _regions(masks, styles), _mix(masks.values(), visible), start)
+    return Job(content, recipe, _regions(masks, styles), _mix(masks.values(), content), start)
 
 
 def mix_of(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> np.ndarray:
@@ -99,12 +96,12 @@ def mix_of(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) ->
 
     Of `pictures` it needs only the masks over the content: the selection's and the regions'.
     """
-    return _mix(_masks(content, recipe, pictures).values(), content.alpha())
+    return _mix(_masks(content, recipe, pictures).values(), content)
 
 
 def _masks(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> dict[str | None, np.ndarray]:
     """The masks of the regions that will be painted, the selection and its feather counted in; None is all of it."""
-    selection = np.ones((content.height, content.width), np.float32)
+    selection: np.ndarray = np.broadcast_to(np.float32(1), (content.height, content.width))  # which takes no memory
     if recipe.selection is not None:
         selection = feathered(pictures[recipe.selection].as_mask(), recipe.feather_px)
     if not recipe.styles:
@@ -115,9 +112,16 @@ def _masks(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) ->
     }
 
 
-def _mix(masks: Iterable[np.ndarray], visible: np.ndarray) -> np.ndarray:
-    shown = np.minimum(sum(masks, np.zeros(visible.shape, np.float32)), 1.0)
-    shown[visible == 0] = 0.0
+def _mix(masks: Iterable[np.ndarray], content: Picture) -> np.ndarray:
+    each = list(masks)
+    if len(each) == 1 and not content.has_alpha:
+        return each[0]
+    shown = np.zeros((content.height, content.width), np.float32)
+    for mask in each:
+        shown += mask
+    np.minimum(shown, 1.0, out=shown)
+    if content.has_alpha:
+        shown[content.pixels[..., -1] <= 0] = 0.0
     return shown
 
 

@@ -16,7 +16,7 @@ from scumble.engine import canvas as easel_canvas
 from scumble.engine.accelerator import accelerator
 from scumble.engine.box import Box, bounds
 from scumble.engine.candidates import Candidates
-from scumble.engine.canvas import Canvas, to_array, to_tensor
+from scumble.engine.canvas import Canvas, to_tensor
 from scumble.engine.checkpoint import Checkpoint
 from scumble.engine.compose import Composer, Easel, Matrices, Weighting, weighting
 from scumble.engine.features import Profile, describe, profile, resolve
@@ -25,10 +25,10 @@ from scumble.engine.job import Job, bind
 from scumble.engine.machine import device_of, dtype_of, held_pages, is_gpu, is_out_of_memory
 from scumble.engine.outline import Outline, features_name, outline
 from scumble.engine.packed import pack_candidates, pack_matrices, unpack_candidates, unpack_matrices
-from scumble.engine.resample import resize
 from scumble.engine.run import OnStep, Run, Step
 from scumble.engine.schedule import Plan, available_bytes, plan
 from scumble.engine.shelf import Drawer, Shelf
+from scumble.engine.strips import Enlarged, Repainted
 from scumble.engine.targets import Kept, bytes_of, wanted_above_own
 from scumble.engine.vgg import Trunk, normalized
 from scumble.engine.weights import Description, Weights
@@ -225,20 +225,22 @@ class Painter:
         return to_tensor(job.regions[0].styles[0].rgb, self.device)
 
     def _finish(self, job: Job, box: Box, x: Tensor) -> Picture:
-        content = to_tensor(job.rgb[box.slices], self.device)
-        painted = resize(x, box.height, box.width).clamp(0, 1)
-        masks = tuple(to_tensor(region.mask[box.slices], self.device) for region in job.regions)
-        shown = easel_canvas.show(content, painted, easel_canvas.keep_mask(job.regions, masks))
-        rgb = job.rgb.copy()
-        rgb[box.slices] = to_array(shown)
-        return _result(job, rgb)
+        painted = Enlarged(x.clamp(0, 1), box.height, box.width)
+
+        def paint(content: Tensor, part: Box) -> Tensor:
+            top = part.y - box.y
+            masks = tuple(to_tensor(region.mask[part.slices], self.device) for region in job.regions)
+            keep = easel_canvas.keep_mask(job.regions, masks)
+            return easel_canvas.show(content, painted.rows(top, top + part.height).clamp(0, 1), keep)
+
+        return _result(job, Repainted(job.content, box, paint, self.device))
 
 
-def _result(job: Job, rgb: np.ndarray | None) -> Picture:
-    """What comes of a painting `rgb` (height, width, 3), sRGB-encoded, in the form that is asked for; None: of none."""
+def _result(job: Job, rgb: Repainted | None) -> Picture:
+    """What comes of a painting, in the form that is asked for; None: of none."""
     output, painted = job.recipe.output, job.content
     if rgb is not None:
-        painted = painted.repainted(rgb, job.mix if output is Output.PICTURE else (job.mix > 0).astype(np.float32))
+        painted = painted.repainted(rgb, job.mix if output is Output.PICTURE else job.mix > 0)
     return painted.cut_out(job.mix) if output is Output.LAYER else painted
 
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-_FAINTEST = 0.5 / 255
-_NEUTRAL = 0.5
+FAINTEST = 0.5 / 255
+NEUTRAL = 0.5
 
 
 def resize(picture: Tensor, height: int, width: int) -> Tensor:
@@ -36,17 +36,17 @@ def resize_premultiplied(rgb: Tensor, alpha: Tensor, height: int, width: int) ->
     """
     if rgb.shape[2:] == (height, width):
         return fill_transparent(rgb, alpha), alpha
-    visible = alpha > _FAINTEST
+    visible = alpha > FAINTEST
     new_alpha = resize(alpha, height, width)
     if not visible.any():
-        return rgb.new_full((*rgb.shape[:2], height, width), _NEUTRAL), new_alpha
+        return rgb.new_full((*rgb.shape[:2], height, width), NEUTRAL), new_alpha
     premultiplied = torch.where(visible, rgb * alpha, 0)
     # The same filter under both, unclamped, so that they cancel where the colour is even.
     shares = _cubic(torch.where(visible, alpha, 0), height, width)
     colors = _cubic(premultiplied, height, width)
     least = torch.where(visible, rgb, math.inf).amin((2, 3), keepdim=True)
     greatest = torch.where(visible, rgb, -math.inf).amax((2, 3), keepdim=True)
-    colors = _within(colors / shares.clamp(min=_FAINTEST), least, greatest)
+    colors = _within(colors / shares.clamp(min=FAINTEST), least, greatest)
     return fill_transparent(colors, new_alpha), new_alpha
 
 
@@ -66,11 +66,11 @@ def fill_transparent(rgb: Tensor, alpha: Tensor) -> Tensor:
     the unknown around it, the wider the further away. Visible pixels come back bit for bit; where none is visible, the
     picture becomes a middle gray.
     """
-    visible = alpha > _FAINTEST
+    visible = alpha > FAINTEST
     if visible.all():
         return rgb
     if not visible.any():
-        return torch.full_like(rgb, _NEUTRAL)
+        return torch.full_like(rgb, NEUTRAL)
     cover = torch.where(visible, alpha, 0)
     return torch.where(visible, rgb, _extend(torch.where(visible, rgb * alpha, 0), cover))
 
