@@ -154,7 +154,7 @@ class FakeWorker:
                     return say.Painted(job=order.job, stopped=True, seconds=1, iteration=done, iterations=count)
                 stopped = True
             elif self.leaving and seed != LAST_WORDS:
-                checkpoint.write_text(str(done - 1))
+                write_private(checkpoint, str(done - 1).encode(), durable=False)
                 raise Leaving
             scale = Scale(width=content.width, height=content.height, number=1, count=1)
             losses = {"total": 1 / done}
@@ -171,7 +171,7 @@ class FakeWorker:
             )
             if done % 5 == 1:
                 self.show(order, content, done)
-                checkpoint.write_text(str(done))
+                write_private(checkpoint, str(done).encode(), durable=False)
             if stopped:
                 break
         levels = () if stopped or first else (LevelTime(content.width * content.height, max(count, 2), STEP_S, 0.0),)
