@@ -261,3 +261,29 @@ def test_lbfgs_takes_channels_last_pictures():
     x = torch.full_like(goal, 0.5)
     _, x = descend(LBFGS(1.0, 0, 1), lambda x: (float((x - goal).square().sum()), 2 * (x - goal)), x, 20)
     assert float((x - goal).abs().max()) < 1e-4
+
+
+def coupled(seed):
+    """½ (x − goal)ᵀ A (x − goal), A dense, positive definite and of condition 100 or so, with a goal half out of
+    0..1."""
+    root = noise(SIZE, SIZE, seed=seed, dtype=torch.float64) - 0.5
+    matrix = root @ root.T + 0.1 * torch.eye(SIZE, dtype=torch.float64)
+    goal = 3 * noise(SIZE, seed=seed + 1, dtype=torch.float64) - 1
+    return lambda x: (float((x - goal) @ matrix @ (x - goal) / 2), matrix @ (x - goal))
+
+
+@pytest.mark.parametrize("seed", [5, 7, 9])
+def test_lbfgs_finds_the_minimum_within_its_range(seed):
+    """Which is where a step down the gradient, brought back into the range, leads nowhere (Karush, Kuhn, Tucker)."""
+    at = coupled(seed)
+    path, x = descend(LBFGS(1.0, 0.0, 1.0), at, START, 300)
+    loss, gradient = at(x)
+    assert float(((x - gradient).clamp(0, 1) - x).abs().max()) < 1e-3
+    assert ((x == 0) | (x == 1)).sum() > SIZE / 10  # or the range had no say
+    assert loss < path[0][0]
+
+
+def test_every_step_of_lbfgs_stays_in_range():
+    low, high = 0.2 * noise(SIZE, seed=2, dtype=torch.float64), 1 - 0.2 * noise(SIZE, seed=3, dtype=torch.float64)
+    path, _ = descend(LBFGS(1.0, low, high), coupled(5), START, 40)
+    assert all((x >= low).all() and (x <= high).all() for _, x in path)

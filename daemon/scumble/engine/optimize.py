@@ -1,9 +1,7 @@
 """Descent on a picture: Adam, SGD with momentum, and L-BFGS, in units of the picture (0..1).
 
-Each optimiser is asked once per iteration, with the loss and gradient at `x`, for the next `x`. Adam and SGD project
-onto the allowed range after every step. L-BFGS must not be moved behind its back, so there the objective carries a soft
-range penalty instead; it takes no line search (one evaluation per iteration) but caps its steps and takes back a bad
-one.
+Each optimiser is asked once per iteration, with the loss and gradient at `x`, for the next `x`, and keeps it within the
+allowed range. L-BFGS takes no line search (one evaluation per iteration) but caps its steps and takes back a bad one.
 """
 
 from collections import deque
@@ -126,9 +124,10 @@ class Momentum:
 class LBFGS:
     """Limited-memory BFGS (Nocedal 1980; Nocedal & Wright 2006, algorithm 7.4) with history 10 and no line search.
 
-    A curvature pair is kept when y·s > 1e-8 |y||s|, a test that does not depend on the loss's scale. A step moves no
-    value by more than `cap`; one that raises the loss is taken back, the history dropped and the cap halved. Its state
-    is without the history, which would be twenty pictures.
+    A step ends where the range does, and a curvature pair records how far the picture moved in truth. A pair is kept
+    when y·s > 1e-8 |y||s|, a test that does not depend on the loss's scale. A step moves no value by more than `cap`;
+    one that raises the loss is taken back, the history dropped and the cap halved. Its state is without the history,
+    which would be twenty pictures.
     """
 
     def __init__(
@@ -160,7 +159,7 @@ class LBFGS:
         length = self._rate * (1.0 if self._pairs else _FIRST_STEP / largest)
         length = min(length, self._cap / largest)
         self._reached = length * largest
-        return x + direction * length
+        return _project(x + direction * length, self._low, self._high)
 
     def finish(self, x: Tensor) -> Tensor:
         return _project(self._best[1] if self._best is not None else x, self._low, self._high)
