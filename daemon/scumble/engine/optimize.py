@@ -182,6 +182,7 @@ class LBFGS:
         self._best, self._last = (best_loss, best), (before, loss, gradient)
 
     def _learn(self, s: Tensor, y: Tensor) -> None:
+        y = y * (s != 0)  # what is held at a bound tells nothing of the rest
         curvature = float((y * s).sum())
         if curvature > 1e-8 * float(y.norm()) * float(s.norm()):
             self._pairs.append((s, y, curvature))
