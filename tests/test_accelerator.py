@@ -307,15 +307,16 @@ def test_torchs_switches_are_as_before_after_a_job():
     def switches():
         return torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision
 
-    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision = "tf32", "ieee"
     try:
         before = switches()
+        assert before == ("ieee", "tf32")
         with pytest.raises(ZeroDivisionError), tensor_cores():
             assert switches() == ("tf32", "ieee")
             raise ZeroDivisionError
         assert switches() == before
     finally:
-        torch.backends.cuda.matmul.fp32_precision = "none"
+        torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision = "none", "tf32"
 
 
 def test_memory_that_torch_holds_for_later_is_free():

@@ -1,16 +1,20 @@
-"""What a step costs on this machine: `scumble bench`.
+"""How fast this machine paints: `scumble bench`.
 
-A **step** is one evaluation of loss and gradient with VGG19, five style layers and one content layer, as the published
-settings have them. It is timed in turn with a plain **eager** loop (torchvision's VGG19, frozen, autograd, float32), so
-that their ratio holds on a noisy machine, and set against the machine's own **peak**: the best rate of a lone 3 × 3
-convolution in the same type. Speed does not depend on what the filters hold, so seeded ones serve.
+A **step** is one evaluation of loss and gradient with Gram matrices: of VGG19, five style layers and one content layer,
+as the published settings have them, and of the lite network. It is set against the machine's own **peak**, the best
+rate of a lone 3 × 3 convolution in the same type, and VGG19's is timed in turn with a plain **eager** loop over
+torchvision's (frozen, autograd, float32), so that their ratio holds on a noisy machine. Speed does not depend on what
+filters hold, so seeded ones serve. A **job** is an everyday painting from beginning to end, with the features that came
+with Scumble.
 """
 
+import contextlib
 import json
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -19,35 +23,76 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from scumble.engine.machine import device_of, dtype_of, held_pages, peak_resident_bytes, processor_name, reset_peak
-from scumble.engine.objective import Objective, PictureTerms
+from scumble.drawn import painting, scene
+from scumble.engine.accelerator import Accelerator, Repeated, accelerator
+from scumble.engine.features import OURS, PHOTOGRAPHS, Profile
+from scumble.engine.geometry import Geometry
+from scumble.engine.machine import device_of, dtype_of, held_pages, processor_name
+from scumble.engine.objective import Evaluation, Objective, PictureTerms
+from scumble.engine.painter import Painter
 from scumble.engine.regions import region_weights
-from scumble.engine.schedule import footprint
+from scumble.engine.schedule import Box, Footprint, footprint, plan
 from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm, survey
 from scumble.engine.tiles import windows
-from scumble.engine.vgg import Trunk
+from scumble.engine.vgg import Convolution, Trunk
 from scumble.engine.weights import seeded
-from scumble.recipe import ContentForm, Optimizer, Precision
+from scumble.errors import ScumbleError
+from scumble.picture import Picture
+from scumble.recipe import ContentForm, Optimizer, Padding, Precision, Recipe
 
-STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-CONTENT_LAYER = "conv4_2"
+NETWORKS: Mapping[str, Profile] = {"vgg19-lite": OURS, "vgg19": PHOTOGRAPHS}
+"""What is measured: architectures, and what suits the features that have them."""
 FLOP_PER_PX = 1.4446e6
-"""Of one step: forward, and the gradient with respect to the picture; Gram matrices not counted."""
+"""Of a step of VGG19: forward, and the gradient with respect to the picture; Gram matrices not counted."""
+PRESETS = ("draft", "normal")
+JOB_SIZE = 512, 384
 ROUNDS = 5
+_SHORT = {"bfloat16": "bf16", "float32": "fp32"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One size and precision: medians over `ROUNDS`, ratios of medians taken in turn."""
+    """A step of one network, size and precision: medians over `ROUNDS`, ratios of medians taken in turn.
 
+    `memory_kb_per_px` is what it adds to the network; `times_faster_than_eager` is of VGG19 only.
+    """
+
+    network: str
     size_px: int
     precision: str
     step_s: float
     peak_gflops: float
     share_of_peak: float
-    times_faster_than_eager: float
+    times_faster_than_eager: float | None
     four_regions_cost: float
     memory_kb_per_px: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """An everyday painting in a process that has painted before: seconds to its first step and in all, and the peak of
+    memory that it adds."""
+
+    preset: str
+    features: str
+    width: int
+    height: int
+    iterations: int
+    first_step_s: float
+    seconds: float
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything `scumble bench` found, and on which machine."""
+
+    machine: str
+    threads: int
+    torch: str
+    rows: list[Row]
+    jobs: list[Job]
+    selection_share: float
 
 
 class _Plainly:
@@ -60,70 +105,124 @@ class _Plainly:
         return gradient
 
 
-@dataclass(frozen=True)
-class Report:
-    """Everything `scumble bench` found, and on which machine."""
-
-    machine: str
-    threads: int
-    torch: str
-    rows: list[Row]
-    selection_share: float
-
-
 def run(sizes: Sequence[int], precisions: Sequence[str], json_path: Path | None) -> None:
-    """Measure every size (px, square) in every precision, print a table, and write JSON if asked to."""
-    console = Console()
+    """Measure every network at every size (px, square) in every precision, and everyday jobs; print tables, and write
+    JSON if asked to."""
+    if json_path is not None and not json_path.parent.is_dir():
+        raise ScumbleError("cannot-write", f"There is no folder {json_path.parent}.", "Make it first.")
+    report = measure(sizes, precisions, lambda what: Console(stderr=True).print(f"[dim]{what} …[/dim]"))
+    for table in (_steps_table(report), _jobs_table(report)):
+        Console().print(table)
+    if json_path is not None:
+        try:
+            json_path.write_text(json.dumps(asdict(report), indent=2) + "\n")
+        except OSError as error:
+            raise ScumbleError("cannot-write", f"{json_path} cannot be written: {error.strerror or error}.") from error
+
+
+def measure(sizes: Sequence[int], precisions: Sequence[str], on_begin: Callable[[str], object]) -> Report:
+    """Measure; `on_begin` hears of each thing before it is."""
     device = device_of("auto")
     rows = []
     for name in precisions:
-        for size in sizes:
-            console.print(f"[dim]{size} px, {name} …[/dim]", highlight=False)
-            dtype = dtype_of(Precision(name), device)
-            trunk = Trunk(seeded("vgg19"), (*STYLE_LAYERS, CONTENT_LAYER), device=device, dtype=dtype)
-            expected = footprint(trunk.channels_per_px, dtype.itemsize, Optimizer.ADAM, 0.0).bytes(size**2, size**2)
-            with held_pages(expected):
-                rows.append(_row(size, trunk, device))
-    report = Report(processor_name(device), torch.get_num_threads(), torch.__version__, rows, _selection_share())
-    console.print(_table(report))
-    if json_path is not None:
-        json_path.write_text(json.dumps(asdict(report), indent=2) + "\n")
+        dtype = dtype_of(Precision(name), device)
+        for network in NETWORKS:
+            for size in sizes:
+                on_begin(f"A step of {network} at {size} px in {_name(dtype)}")
+                rows.append(_row(network, size, dtype, device))
+    painter = Painter(str(device))
+    _job(painter, "draft")  # the first one loads the features
+    jobs = []
+    for preset in PRESETS:
+        on_begin(f"A painting with the preset {preset}")
+        jobs.append(_job(painter, preset))
+    threads, version = torch.get_num_threads(), str(torch.__version__)
+    return Report(processor_name(device), threads, version, rows, jobs, _selection_share())
 
 
-def _row(size: int, trunk: Trunk, device: torch.device) -> Row:
-    picture = torch.rand(1, 3, size, size, device=device)
-    whole, quarters = torch.ones(1, 1, size, size, device=device), _quarters(size, device)
-    idle = reset_peak()
-    one = _objective(trunk, size, [whole])
-    one.evaluate(picture)
-    memory = peak_resident_bytes(device) - idle
-    four = _objective(trunk, size, quarters)
-    eager = _eager_step(size, device)
-    conv, flop = _lone_convolution(size, trunk.dtype, device)
-    times = _in_turn([lambda: one.evaluate(picture), eager, lambda: four.evaluate(picture), conv], device)
-    peak = flop / times[3] / 1e9
+# --------------------------------------------------------------------------------------------------------------- a step
+
+
+def _row(network: str, size: int, dtype: torch.dtype, device: torch.device) -> Row:
+    trunk = trunk_of(network, dtype, device)
+    with at_work(trunk, size) as host:
+        picture = torch.rand(1, 3, size, size, device=device)
+        idle = host.reset_peak()
+        one = step_of(trunk, size, [torch.ones(1, 1, size, size, device=device)])
+        one(picture)
+        host.wait()
+        memory = host.peak_bytes() - idle
+        four = step_of(trunk, size, _quarters(size, device))
+        convolution, flop = lone_convolution(size, dtype, device)
+        jobs = [lambda: one(picture), lambda: four(picture), convolution]
+        if network == "vgg19":
+            jobs.append(eager_step(size, device))
+        step_s, four_s, convolution_s, *eager_s = in_turn(jobs, host)
+    peak = flop / convolution_s / 1e9
     return Row(
+        network=network,
         size_px=size,
-        precision=str(trunk.dtype).removeprefix("torch."),
-        step_s=times[0],
+        precision=_name(dtype),
+        step_s=step_s,
         peak_gflops=peak,
-        share_of_peak=FLOP_PER_PX * size * size / times[0] / 1e9 / peak,
-        times_faster_than_eager=times[1] / times[0],
-        four_regions_cost=times[2] / times[0],
+        share_of_peak=flop_per_px(trunk.geometry) * size * size / step_s / 1e9 / peak,
+        times_faster_than_eager=eager_s[0] / step_s if eager_s else None,
+        four_regions_cost=four_s / step_s,
         memory_kb_per_px=memory / 1000 / size**2,
     )
 
 
-def _in_turn(jobs: Sequence[Callable[[], object]], device: torch.device) -> list[float]:
-    """Median seconds of each job, after one warm-up, A B C … A B C …."""
+def trunk_of(network: str, dtype: torch.dtype, device: torch.device) -> Trunk:
+    """A seeded network with the layers that suit its architecture."""
+    suited = NETWORKS[network]
+    return Trunk(seeded(network), (*suited.style_layers, *suited.content_layers), device=device, dtype=dtype)
+
+
+@contextlib.contextmanager
+def at_work(trunk: Trunk, size: int) -> Iterator[Accelerator]:
+    """The device as it is during a job of `size` × `size` px."""
+    host, pixels = accelerator(trunk.device), size**2
+    expected = footprint(trunk.channels_per_px, trunk.dtype.itemsize, Optimizer.ADAM, 0.0).bytes(pixels, pixels)
+    with held_pages(expected), host.painting():
+        yield host
+
+
+def step_of(trunk: Trunk, size: int, masks: Sequence[Tensor]) -> Repeated[Evaluation]:
+    """A step with one style in each of some masks, (1, 1, size, size), as a job takes it again and again."""
+    suited = next(profile for name, profile in NETWORKS.items() if name == trunk.weights.architecture)
+    around = windows(size, size, None, 0, 16)
+    regions = [region_weights(mask, trunk.taps, trunk.stride, trunk.radius) for mask in masks]
+    whole = region_weights(torch.ones_like(masks[0]), trunk.taps, trunk.stride, trunk.radius)
+    statistics_, kept = [Statistic(tap, tap) for tap in suited.style_layers], tuple(suited.content_layers)
+    drawn = torch.rand(1, 3, size, size, device=trunk.device)
+    target = survey(trunk, drawn, around, [whole], statistics_, kept)
+    terms = [
+        StyleTerm("style", statistic, [(region, [StyleTarget(matrix, 1.0)]) for region in regions])
+        for statistic, matrix in target.statistics[0].items()
+    ]
+    content = [ContentTerm(tap, target.maps[tap], whole, ContentForm.MEAN, 1.0) for tap in kept if tap in whole.maps]
+    objective = Objective([(trunk, [*terms, *content])], around, _Plainly(), PictureTerms())
+    return accelerator(trunk.device).repeated(objective.evaluate, Evaluation.copy, size**2)
+
+
+def flop_per_px(geometry: Geometry) -> float:
+    """Of a step per pixel of the picture, forward and back, without the Gram matrices; an addition is one."""
+    widths = [3, *geometry.channels.values()]
+    return sum(
+        2 * 2 * 9 * incoming * outgoing / geometry.stride[name] ** 2
+        for name, (incoming, outgoing) in zip(geometry.channels, pairwise(widths), strict=True)
+    )
+
+
+def in_turn(jobs: Sequence[Callable[[], object]], host: Accelerator) -> list[float]:
+    """Median seconds of each job, after two warm-ups (a recording is made in the second), A B C … A B C …."""
     found: list[list[float]] = [[] for _ in jobs]
-    for round_ in range(ROUNDS + 1):
+    for round_ in range(-2, ROUNDS):
         for job, seconds in zip(jobs, found, strict=True):
             began = time.perf_counter()
             job()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            if round_:
+            host.wait()
+            if round_ >= 0:
                 seconds.append(time.perf_counter() - began)
     return [statistics.median(seconds) for seconds in found]
 
@@ -139,25 +238,8 @@ def _quarters(size: int, device: torch.device) -> list[Tensor]:
     return masks
 
 
-def _objective(trunk: Trunk, size: int, masks: Sequence[Tensor]) -> Objective:
-    around = windows(size, size, None, 0, 16)
-    regions = [region_weights(mask, trunk.taps, trunk.stride, trunk.radius) for mask in masks]
-    whole = region_weights(torch.ones_like(masks[0]), trunk.taps, trunk.stride, trunk.radius)
-    statistics_ = [Statistic(tap, tap) for tap in STYLE_LAYERS]
-    target = survey(
-        trunk, torch.rand(1, 3, size, size, device=trunk.device), around, [whole], statistics_, (CONTENT_LAYER,)
-    )
-    terms = [
-        StyleTerm(
-            "style", statistic, [(region, [StyleTarget(target.statistics[0][statistic], 1.0)]) for region in regions]
-        )
-        for statistic in statistics_
-    ]
-    content = ContentTerm(CONTENT_LAYER, target.maps[CONTENT_LAYER], whole, ContentForm.MEAN, 1.0)
-    return Objective([(trunk, [*terms, content])], around, _Plainly(), PictureTerms())
-
-
-def _eager_step(size: int, device: torch.device) -> Callable[[], object]:
+def eager_step(size: int, device: torch.device) -> Callable[[], Tensor]:
+    """The plain loop's step: torchvision's VGG19 and autograd, in float32."""
     from torchvision.models import vgg19
 
     features = vgg19(weights=None).features[:30].eval().requires_grad_(False).to(device)
@@ -185,12 +267,9 @@ def _eager_step(size: int, device: torch.device) -> Callable[[], object]:
     return step
 
 
-def _lone_convolution(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Callable[[], object], float]:
+def lone_convolution(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Callable[[], object], float]:
     """A 256 → 256 convolution at a quarter of the size, several times over, and its FLOP: the shape that runs
     fastest."""
-    from scumble.engine.vgg import Convolution
-    from scumble.recipe import Padding
-
     side = max(32, size // 4)
     convolution = Convolution.of(torch.randn(256, 256, 3, 3) * 0.01, torch.zeros(256), Padding.ZEROS, device, dtype)
     x = torch.rand(1, 256, side, side, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
@@ -202,30 +281,64 @@ def _lone_convolution(size: int, dtype: torch.dtype, device: torch.device) -> tu
     return job, 4 * 2 * 9 * 256 * 256 * side * side
 
 
+# ---------------------------------------------------------------------------------------------------------------- a job
+
+
+def _job(painter: Painter, preset: str) -> Job:
+    width, height = JOB_SIZE
+    content = Picture.from_rgb(scene(width, height).rgb)
+    style = Picture.from_rgb(painting("night", width, width))
+    recipe = Recipe.from_preset(preset, styles=[{"picture": "style"}], features="embedded")
+    host, steps = accelerator(painter.device), list[float]()
+    idle, began = host.reset_peak(), time.perf_counter()
+    found = painter.paint(content, recipe, {"style": style}, lambda _: steps.append(time.perf_counter() - began))
+    memory = (host.peak_bytes() - idle) / 1e6
+    return Job(preset, found.features, width, height, len(steps), steps[0], found.seconds, memory)
+
+
 def _selection_share() -> float:
     """What a selection of a tenth of 2048 × 2048 px costs beside the whole: the share of pixels that are computed."""
-    from scumble.engine.schedule import Box, Footprint, plan
-    from scumble.recipe import Recipe
-
     free, side = Footprint(0, 0, 0), round(2048 * 0.1**0.5)
-    recipe = Recipe(size=side)
-    found = plan(2048, 2048, Box(700, 700, side, side), recipe, free, 1e12, 96)
+    found = plan(2048, 2048, Box(700, 700, side, side), Recipe(size=side), free, 1e12, 96)
     return found.levels[-1].width * found.levels[-1].height / 2048**2
 
 
-def _table(report: Report) -> Table:
+# --------------------------------------------------------------------------------------------------------------- tables
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _steps_table(report: Report) -> Table:
     table = Table(title=f"{report.machine}, {report.threads} threads, torch {report.torch}")
-    for heading in ("size", "type", "s / step", "of conv peak", "× eager fp32", "4 regions", "kB / px"):
-        table.add_column(heading, justify="right")
+    for heading in ("network", "size", "type", "s/step", "of peak", "× eager", "4 regions", "kB/px"):
+        table.add_column(heading, justify="left" if heading == "network" else "right", no_wrap=True)
     for row in report.rows:
+        eager = row.times_faster_than_eager
         table.add_row(
+            row.network,
             f"{row.size_px}²",
-            row.precision,
-            f"{row.step_s:.3f}",
+            _SHORT.get(row.precision, row.precision),
+            f"{row.step_s:.3g}",
             f"{row.share_of_peak:.0%}",
-            f"{row.times_faster_than_eager:.2f}",
-            f"{row.four_regions_cost:.2f} ×",
+            "" if eager is None else f"{eager:.2f}",
+            f"{row.four_regions_cost:.2f}",
             f"{row.memory_kb_per_px:.2f}",
         )
-    table.caption = f"A selection of 10 % of 2048² computes {report.selection_share:.0%} of its pixels."
+    table.caption = (
+        "Of peak: of the rate of a lone 3 × 3 convolution. "
+        f"A selection of 10 % of 2048² computes {report.selection_share:.0%} of its pixels."
+    )
+    return table
+
+
+def _jobs_table(report: Report) -> Table:
+    table = Table(title=f"A painting of {JOB_SIZE[0]} × {JOB_SIZE[1]} px")
+    for heading in ("preset", "iterations", "first step, s", "in all, s", "MB"):
+        table.add_column(heading, justify="left" if heading == "preset" else "right")
+    for job in report.jobs:
+        seconds = (f"{each:.2f}" for each in (job.first_step_s, job.seconds))
+        table.add_row(job.preset, str(job.iterations), *seconds, f"{job.memory_mb:.0f}")
+    table.caption = f"With {report.jobs[0].features}."
     return table

@@ -320,10 +320,20 @@ def weights_path() -> None:
 
 @cli.command()
 @click.option("--size", type=click.IntRange(min=16), multiple=True, default=(256, 512), metavar="N", help="[256, 512]")
-@click.option("--precision", multiple=True, default=("auto",), metavar="auto|float32|bfloat16", help="[auto]")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    multiple=True,
+    default=("auto",),
+    help="[auto]",
+)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), metavar="FILE", help="Write the figures as JSON.")
 def bench(size: tuple[int, ...], precision: tuple[str, ...], json_path: Path | None) -> None:
-    """Measure how fast this machine paints."""
+    """Measure how fast this machine paints: a step of each network, and everyday paintings from beginning to end.
+
+    A step is set against the peak of this machine, the rate of a lone convolution, and against a plain loop over
+    torchvision's VGG19.
+    """
     from scumble.bench import run
 
     run(list(size), list(precision), json_path)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -27,6 +28,7 @@ RECORDED_AT_MOST_PX = 2048**2
 """A step on a larger picture computes for longer than it takes to say it, and a recording would hold its memory."""
 BROUGHT_BYTES = 2**30
 """Pictures are kept on a GPU during a job up to so many bytes together."""
+_CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
 class Repeated(Generic[T]):
@@ -119,6 +121,23 @@ class Accelerator:
         """The memory that a job may take."""
         return float(psutil.virtual_memory().available)
 
+    def reset_peak(self) -> int:
+        """Start a new measurement of peak memory; the bytes held now, by this process or on the device."""
+        with contextlib.suppress(OSError):
+            _CLEAR_REFS.write_text("5")
+        return int(psutil.Process().memory_info().rss)
+
+    def peak_bytes(self) -> int:
+        """The most bytes that were held since `reset_peak`; where the system does not tell, those held now."""
+        with contextlib.suppress(OSError):
+            for line in _STATUS.read_text().splitlines():
+                if line.startswith("VmHWM"):
+                    return int(line.split()[1]) * 1024
+        return int(psutil.Process().memory_info().rss)
+
+    def wait(self) -> None:
+        """Until everything that was said is done."""
+
 
 class Cuda(Accelerator):
     """A GPU of NVIDIA's, or one of AMD's that torch calls so. `cuda` is torch's module, `pinned` makes memory of a
@@ -173,6 +192,16 @@ class Cuda(Accelerator):
         held = self._cuda.memory_reserved(self.device) - self._cuda.memory_allocated(self.device)
         return float(free + held)
 
+    def reset_peak(self) -> int:
+        self._cuda.reset_peak_memory_stats(self.device)
+        return int(self._cuda.memory_allocated(self.device))
+
+    def peak_bytes(self) -> int:
+        return int(self._cuda.max_memory_allocated(self.device))
+
+    def wait(self) -> None:
+        self._cuda.synchronize(self.device)
+
     def _record(self, step: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         graph = self._cuda.CUDAGraph()
         # other threads may ask for the free memory meanwhile
@@ -211,6 +240,15 @@ class Mps(Accelerator):
     def free_bytes(self) -> float:
         left = torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
         return float(min(max(left, 0), super().free_bytes()))
+
+    def reset_peak(self) -> int:
+        return self.peak_bytes()
+
+    def peak_bytes(self) -> int:
+        return int(torch.mps.current_allocated_memory())  # it keeps no peak
+
+    def wait(self) -> None:
+        torch.mps.synchronize()
 
 
 def _as_tensor(array: np.ndarray) -> Tensor:
