@@ -214,14 +214,16 @@ def test_a_preview_shows_the_moment_it_was_asked_for(monkeypatch, kind):
 
 
 def test_what_is_painted_from_is_brought_once(monkeypatch):
-    """The content, what is visible of it, the mask, and the style's two, at two levels and at the end."""
+    """The masks of both regions, and each style with what is visible of it, at two levels and at the end; of the
+    content no more than each level sees."""
     brought = []
     _, cuda = gpu()
     cuda._pinned = lambda shape, dtype: brought.append(tuple(shape)) or torch.empty(shape, dtype=dtype)
     for user in ("painter", "run", "canvas"):
         monkeypatch.setattr(f"scumble.engine.{user}.accelerator", lambda _: cuda)
-    painted(RECIPES["gram"])
-    assert sorted(brought) == sorted([(80, 128, 3), (80, 128), (80, 128), (50, 60, 3), (50, 60)])
+    painted(RECIPES["regions"])
+    styles = [(50, 60, 3), (50, 60), (60, 50, 3), (60, 50)]
+    assert sorted(brought) == sorted([(80, 128), (80, 128), *styles])
 
 
 # ------------------------------------------------------------------------------------------------------------ transfers
