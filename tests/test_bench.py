@@ -1,7 +1,9 @@
 """`scumble bench`: what it counts and how it times; not how fast this machine is."""
 
+import importlib
 import json
 import mmap
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -127,3 +129,43 @@ def test_the_peak_of_memory_is_that_of_what_was_taken_and_let_go():
     assert 60 * 2**20 < host.peak_bytes() - idle < 160 * 2**20
     assert host.reset_peak() < idle + 30 * 2**20
     assert host.peak_bytes() < idle + 30 * 2**20
+
+
+# ---------------------------------------------------------------------------------------------- the figures of a GPU
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """`benchmarks/gpu.py`, on a CPU and as small as it can be."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "benchmarks"))
+    found = importlib.import_module("gpu")
+    monkeypatch.setattr(found, "MATRIX", 64)
+    monkeypatch.setattr(found, "_MANY", 1)
+    monkeypatch.setattr(bench, "ROUNDS", 1)
+    return found
+
+
+def test_without_a_gpu_a_sentence_says_so(gpu, monkeypatch, capsys):
+    monkeypatch.setattr(gpu, "device_of", lambda: CPU)
+    monkeypatch.setattr("sys.argv", ["gpu.py"])
+    with pytest.raises(SystemExit) as ended:
+        gpu.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "There is no GPU here that torch can use, so nothing was measured.\n"
+
+
+def test_the_figures_of_a_step_fit_together(gpu):
+    found = gpu.step(CPU, 64)
+    assert found["times_eager"] == pytest.approx(found["eager_tf32_s"] / found["step_s"])
+    assert found["tflops"] == pytest.approx(bench.FLOP_PER_PX * 64**2 / found["step_s"] / 1e12, rel=1e-3)
+    assert found["share_of_convolution"] == pytest.approx(found["tflops"] / found["convolution_tflops"])
+    shares = [found["tflops"] / found[each] for each in ("convolution_tflops", "product_tflops")]
+    assert found["share_of_peak"] == pytest.approx(min(shares))
+
+
+def test_the_figures_of_jobs(gpu):
+    found = gpu.paintings(CPU, "embedded", 1, [("draft", 64)])
+    assert list(found) == ["first job", "draft 64"]
+    for each in found.values():
+        assert 0 < each["first_preview_s"] < each["seconds"]
+        assert each["tile_px"] == 0
