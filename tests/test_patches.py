@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from scumble.engine import patches
-from scumble.engine.patches import Pieces, lay
+from scumble.engine import bands, patches
+from scumble.engine.patches import Laying, Pieces, lay
 
 HEIGHT, WIDTH = 20, 28
 AROUND = ((0, 1), (0, -1), (1, 0), (-1, 0))
@@ -40,15 +40,48 @@ def patch(rgb, y, x, side):
     return array[:, rows][:, :, columns]
 
 
-def sweep(pieces, picture, field):
-    return pieces._sweep(patches._digest(picture, pieces.filters), field, torch.Generator().manual_seed(0))
+def laying(pieces, picture, field):
+    found = Laying.of(pieces, picture, field)
+    found.look(slice(0, field.shape[0]))
+    return found
+
+
+def field_of(laying):
+    """The places without the margins."""
+    reach, near, across = patches.VOTING // 2, patches.NEAR, WIDTH + 2 * patches.NEAR
+    inner = laying.field[reach:-reach, reach:-reach].long()
+    y, x = inner // across - near, inner % across - near
+    return torch.where((y >= 0) & (y < HEIGHT) & (x >= 0) & (x < WIDTH), y * WIDTH + x, -1)
+
+
+def swept(pieces, picture, field, sweeps=1):
+    found = laying(pieces, picture, field)
+    with bands.on_all_cores(picture.device) as each:
+        for sweep in range(sweeps):
+            found.sweep(each, bands.bands(*field.shape, picture.device), 2 * sweep)
+    return field_of(found)
+
+
+def nothing_by_chance(monkeypatch):
+    monkeypatch.setattr(Laying, "_by_chance", lambda self, own, place, *others: place)
+
+
+def without_margin(values):
+    """Of values for every place with the margin, those of the style's own, (places, …)."""
+    near = patches.NEAR
+    return values.view(HEIGHT + 2 * near, WIDTH + 2 * near, -1)[near:-near, near:-near].flatten(0, 1)
+
+
+def crowds(pieces, field):
+    """What is paid for crowds, in numbers of uses."""
+    return without_margin(pieces.prices(pieces.with_margin(field))).flatten() / patches.EVENNESS
 
 
 def costs(pieces, picture, field, used):
     """What every pixel would pay for every place, (height, width, places), by its formula, beside the places of `field`
     and with the crowds of `used`."""
-    digests = patches._digest(picture, pieces.filters).double().numpy()
-    theirs = pieces.digests.double().numpy()
+    digests = patches.digest(picture, pieces.filters).flatten(0, 1).bfloat16().double().numpy()
+    theirs = without_margin(pieces.digests).double().numpy()
     height, width = field.shape
     found = ((digests[:, None] - theirs[None]) ** 2).sum(2).reshape(height, width, -1)
     found += patches.EVENNESS * crowd(used)
@@ -79,13 +112,14 @@ def test_digests_are_as_far_apart_as_weighted_patches(monkeypatch):
     monkeypatch.setattr(patches, "DIMENSIONS", 3 * patches.PATCH**2)
     rgb, picture = style(1), style(2)
     pieces = Pieces.of(rgb, EVERYWHERE)
-    mine = patches._digest(picture, pieces.filters)
+    mine = patches.digest(picture, pieces.filters).flatten(0, 1)
+    theirs = without_margin(pieces.digests)
     weights = bell(patches.PATCH)
     patches_of = [patch(rgb, *divmod(place, WIDTH), patches.PATCH) for place in range(HEIGHT * WIDTH)]
     variance = np.sum(weights * (np.stack(patches_of) - np.mean(patches_of, 0)) ** 2) / len(patches_of)
     for pixel, place in ((0, 0), (7, 300), (WIDTH * 5 + 3, 559), (200, 201)):
         difference = patch(picture, *divmod(pixel, WIDTH), patches.PATCH) - patches_of[place]
-        found = float((mine[pixel] - pieces.digests[place]).square().sum())
+        found = float((mine[pixel] - theirs[place]).square().sum())
         assert found == pytest.approx(np.sum(weights * difference**2) / variance, rel=1e-4)
 
 
@@ -93,18 +127,22 @@ def test_a_few_dimensions_say_most_about_a_patch():
     rgb = style(1)
     coarse = torch.nn.functional.interpolate(rgb[..., ::4, ::4], size=(HEIGHT, WIDTH), mode="bicubic")
     pieces = Pieces.of(coarse, EVERYWHERE)
-    assert pieces.digests.shape == (HEIGHT * WIDTH, patches.DIMENSIONS)
-    offered = pieces.digests - pieces.digests.mean(0)
+    theirs = without_margin(pieces.digests)
+    assert theirs.shape == (HEIGHT * WIDTH, patches.DIMENSIONS)
+    offered = theirs - theirs.mean(0)
     assert float(offered.square().sum(1).mean()) == pytest.approx(1, rel=1e-3)
 
 
 def test_a_sweep_takes_the_cheapest_of_what_it_tries(monkeypatch):
-    nowhere = lambda self, place, generator: (torch.full_like(place, -1), torch.full_like(place, -1))  # noqa: E731
-    monkeypatch.setattr(Pieces, "_random", nowhere)
+    nothing_by_chance(monkeypatch)
     field, picture = random_field(none=[(0, 0), (5, 5)]), style(3, 12, 10)
     field[2:6, 2:8] = torch.arange(4)[:, None] * WIDTH + torch.arange(6) + 40  # a piece that goes on
     pieces = Pieces.of(style(1), EVERYWHERE)
-    found = sweep(pieces, picture, field)
+    assert_cheapest(pieces, picture, field, swept(pieces, picture, field))
+
+
+def assert_cheapest(pieces, picture, field, found):
+    """That a sweep of a field (12, 10) has found for every pixel the cheapest of what it tries."""
     assert (found != field).any()
     black = torch.tensor([[(y + x) % 2 == 1 for x in range(10)] for y in range(12)])
     between = torch.where(black, found, field)  # black chooses first, white after what black chose
@@ -121,22 +159,38 @@ def test_a_sweep_takes_the_cheapest_of_what_it_tries(monkeypatch):
                 assert int(found[y, x]) in tried
 
 
-@pytest.mark.parametrize(("dy", "dx"), AROUND)
-def test_nothing_goes_on_beyond_the_styles_edge(dy, dx):
-    pieces, edge = Pieces.of(style(1), EVERYWHERE), torch.arange(HEIGHT * WIDTH).view(HEIGHT, WIDTH).flip(0, 1)
-    found = pieces._going_on(edge, dy, dx)
-    for y in range(HEIGHT):
-        for x in range(WIDTH):
-            inside = 0 <= y - dy < HEIGHT and 0 <= x - dx < WIDTH
-            row, column = (HEIGHT - 1 - (y - dy) + dy, WIDTH - 1 - (x - dx) + dx) if inside else (-1, -1)
-            there = 0 <= row < HEIGHT and 0 <= column < WIDTH
-            assert int(found[y, x]) == (row * WIDTH + column if there else -1)
+@pytest.mark.parametrize("corner", [0, WIDTH - 10, 8 * WIDTH, 8 * WIDTH + WIDTH - 10])
+def test_nothing_goes_on_beyond_the_styles_edge(corner, monkeypatch):
+    nothing_by_chance(monkeypatch)
+    y, x = torch.arange(12)[:, None], torch.arange(10)
+    field = corner + y.flip(0) * WIDTH + x.flip(0)  # where neighbours stand the wrong way round, all go on outwards
+    pieces, picture = Pieces.of(style(1), EVERYWHERE), style(3, 12, 10)
+    assert_cheapest(pieces, picture, field, swept(pieces, picture, field))
+
+
+@pytest.mark.parametrize(("height", "width"), [(12, 10), (9, 7)])
+def test_neither_threads_nor_bands_change_what_is_laid(height, width, monkeypatch):
+    pieces, picture = Pieces.of(style(1), EVERYWHERE), style(3, 12, 10)[..., :height, :width]
+    field, before = random_field(none=[(0, 0), (5, 5)])[:height, :width], torch.get_num_threads()
+    monkeypatch.setattr(bands, "BAND_PX", 2 * width)
+    try:
+        torch.set_num_threads(1)
+        alone = lay(pieces, picture, field)
+        torch.set_num_threads(2)
+        assert torch.equal(lay(pieces, picture, field), alone)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    nothing_by_chance(monkeypatch)
+    in_bands = lay(pieces, picture, field)
+    monkeypatch.setattr(bands, "BAND_PX", 10**6)
+    assert torch.allclose(lay(pieces, picture, field), in_bands, atol=1e-5)
 
 
 def test_random_places_are_tried_too_and_only_cheaper_ones_taken():
     field, picture = random_field(), style(3, 12, 10)
     pieces = Pieces.of(style(1), EVERYWHERE)
-    found, pays = sweep(pieces, picture, field), costs(pieces, picture, field, field)
+    found, pays = swept(pieces, picture, field), costs(pieces, picture, field, field)
     elsewhere = 0
     for y in range(12):
         for x in range(10):
@@ -148,18 +202,24 @@ def test_random_places_are_tried_too_and_only_cheaper_ones_taken():
 def test_a_style_larger_than_the_picture_is_not_crowded_by_one_use_and_a_smaller_one_is_measured_by_its_average():
     pieces = Pieces.of(style(1), EVERYWHERE)
     few = random_field()
-    assert np.allclose(pieces._crowd(few).numpy(), crowd(few), atol=1e-5)
+    assert np.allclose(crowds(pieces, few).numpy(), crowd(few), atol=1e-5)
     many = random_field(40, 56)
-    assert np.allclose(pieces._crowd(many).numpy(), crowd(many) / 4, atol=1e-5)
+    assert np.allclose(crowds(pieces, many).numpy(), crowd(many) / 4, atol=1e-5)
 
 
 @pytest.mark.parametrize("passes", [1, 2])
 def test_votes_are_weighted_means_of_the_patches_that_meet(passes):
     rgb, field, reach = style(1), random_field(none=[(0, 0), (5, 5), (5, 6)]), patches.VOTING // 2
-    found = Pieces.of(rgb, EVERYWHERE).paint(field, passes)[0].numpy()
+    canvas = laying(Pieces.of(rgb, EVERYWHERE), torch.full((1, 3, 12, 10), 7.0), field)
+    for rows in (slice(0, 5), slice(5, 12)):
+        canvas.paint(rows, passes)
+    found = canvas.picture[0].numpy()
     weights = bell(patches.VOTING)
     for y in range(12):
         for x in range(10):
+            if field[y, x] < 0:
+                assert (found[:, y, x] == 7).all()
+                continue
             colours, masses = [], []
             for dy in range(-reach, reach + 1):
                 for dx in range(-reach, reach + 1):
@@ -191,7 +251,7 @@ def test_only_allowed_places_are_used_and_nothing_outside_the_field_moves():
     pieces = Pieces.of(style(1), allowed.flatten())
     field = random_field() // WIDTH * WIDTH + random_field() % (WIDTH // 2)
     field[6:] = -1
-    found = pieces.refine(style(3, 12, 10), field, torch.Generator().manual_seed(0))
+    found = swept(pieces, style(3, 12, 10), field, sweeps=3)
     assert (found[6:] == -1).all()
     assert pieces.allowed[found[:6]].all()
     picture = style(3, 12, 10)
@@ -218,8 +278,8 @@ def test_an_even_area_does_not_become_wallpaper(monkeypatch):
         monkeypatch.setattr(patches, "EVENNESS", evenness)
         field = random_field(16, 16)
         for _ in range(4):
-            field = pieces.refine(even, field, torch.Generator().manual_seed(0))
-        return float(pieces._crowd(field)[field].mean())
+            field = swept(pieces, even, field, sweeps=3)
+        return float(np.mean(crowd(field)[field]))
 
     assert crowded(0.1) < 0.7 * crowded(0.0)
 

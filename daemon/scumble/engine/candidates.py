@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from scumble.engine.patches import Pieces, shifted, turns
+from scumble.engine.bands import on_all_cores
+from scumble.engine.patches import Pieces
 from scumble.engine.tiles import Window
 from scumble.engine.vgg import Maps, Network
 
@@ -38,7 +39,7 @@ CROWD, MOST_CROWDED = 3, 3.0
 PRICED, PRICING_ROUNDS = 2048, 4
 """Prices are found for so many of the queries, in so many rounds."""
 HIDDEN, PASSED = -1, -2
-_CHUNK, _BLOCK = 512, 256
+_CHUNK, _BLOCK = 128, 32
 
 
 def grid_stride(pixels: int) -> int:
@@ -135,16 +136,19 @@ class Candidates:
         offered = torch.cat([self.projected, -prices[:, None].to(self.projected.dtype)], 1)
         filling = offered.new_zeros(-len(offered) % _BLOCK, offered.shape[1])
         filling[:, -1] = -9
-        offered = torch.cat([offered, filling]).T.contiguous()
+        offered = torch.cat([offered, filling])
         asked = torch.cat([queries, torch.ones_like(queries[:, :1])], 1).to(offered.dtype)
-        found = []
-        for part in torch.split(asked, _CHUNK):
+
+        def nearest(part: Tensor) -> Tensor:
             # the best block first and then the best of it: half the time of one argmax over all
-            blocks = (part @ offered).view(len(part), -1, _BLOCK)
-            best = blocks.amax(2).argmax(1)
-            within = blocks[torch.arange(len(part), device=part.device), best].argmax(1)
-            found.append(best * _BLOCK + within)
-        return torch.cat(found) if found else queries.new_zeros(0, dtype=torch.long)
+            blocks = (offered @ part.T.contiguous()).view(-1, _BLOCK, len(part))
+            best = blocks.amax(1).argmax(0)
+            within = blocks[best, :, torch.arange(len(part), device=part.device)].argmax(1)
+            return best * _BLOCK + within
+
+        with on_all_cores(queries.device) as each:
+            found = each(nearest, torch.split(asked, _CHUNK if queries.device.type == "cpu" else 4 * _CHUNK))
+        return torch.cat(found)
 
     def prices(self, queries: Tensor) -> Tensor:
         """What each candidate is to cost, (candidates,) in units of the cosine, so that queries (rows, dimensions) like
@@ -178,7 +182,7 @@ class Candidates:
         "Synthesizing natural textures").
         """
         for _ in range(SWEEPS):
-            for turn in turns(field):
+            for turn in _turns(field):
                 field = torch.where(turn, self._chosen(field, directions, prices), field)
         return field
 
@@ -189,7 +193,7 @@ class Candidates:
         places = self.places.index_select(0, field.clamp(min=0).flatten()).view_as(field)
         options, offers = [field], [torch.where(field >= 0, places - own, -1)]
         for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-            place = shifted(torch.where(field >= 0, places, -1), dy, dx)
+            place = _shifted(torch.where(field >= 0, places, -1), dy, dx)
             x, y = place % across + dx, place // across + dy
             half = across // 2
             inside = (place >= 0) & (field >= 0) & (y >= 0) & (y < self.rgb.shape[2] // self.stride)
@@ -217,6 +221,24 @@ class Candidates:
         across = self.rgb.shape[3] // self.stride
         y = torch.arange(height, device=field.device)[:, None]
         return y * across + torch.arange(width, device=field.device)[None]
+
+
+def _shifted(field: Tensor, dy: int, dx: int) -> Tensor:
+    """What stands at (y − dy, x − dx) of a field (height, width), −1 beyond the edge."""
+    moved = torch.full_like(field, -1)
+    height, width = field.shape
+    moved[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)] = field[
+        max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)
+    ]
+    return moved
+
+
+def _turns(field: Tensor) -> tuple[Tensor, Tensor]:
+    """The black and the white squares of a chessboard the size of a field: who chooses first and who next. Were all to
+    choose at once after their neighbours, these would change places for ever."""
+    y, x = (torch.arange(side, device=field.device) for side in field.shape)
+    black = (y[:, None] + x) % 2 == 1
+    return black, ~black
 
 
 def to_pixels(grid: Tensor, stride: int) -> Tensor:

@@ -71,15 +71,16 @@ class Matched:
         return cls(region, found, weight, content_share, field, empty, empty, empty)
 
     def places_of_pixels(self) -> Tensor:
-        """For every pixel the pixel of the style, row · width + column, that its position is matched with, or -1."""
+        """For every pixel the pixel of the style, row · width + column, that its position is matched with, or -1;
+        int32."""
         stride, across = self.candidates.stride, self.candidates.rgb.shape[3]
+        (height, width), none = self.field.shape, (self.field < 0)[:, None, :, None]
         place = self.candidates.places[self.field.clamp(min=0)]
         corner = torch.div(place, across // stride, rounding_mode="floor") * across * stride
-        corner = torch.where(self.field >= 0, corner + place % (across // stride) * stride, -1)
-        step = torch.arange(stride, device=place.device)
-        within = (step[:, None] * across + step).tile(*self.field.shape)
-        corner = to_pixels(corner, stride)
-        return torch.where(corner >= 0, corner + within, -1)
+        corner = (corner + place % (across // stride) * stride).int()[:, None, :, None]
+        step = torch.arange(stride, device=place.device, dtype=torch.int32)
+        found = corner + (step[:, None] * across + step)[:, None]
+        return found.masked_fill_(none, -1).view(height * stride, width * stride)
 
 
 class NeighbourTerm:
@@ -228,12 +229,14 @@ class NeighbourTerm:
 
         Colours and mass are as those of `votes`.
         """
-        colours, mass = torch.zeros_like(seen), torch.zeros_like(seen[:, :1])
+        colours = mass = torch.zeros(())
         for each in self.matched:
-            weight = each.weight * to_pixels(each.region.maps[self._grid], self._stride)
-            colours += weight * lay(each.candidates.pieces, seen, each.places_of_pixels())
-            mass += weight
-        return colours / mass.clamp(min=1e-6), mass
+            weight = each.weight * to_pixels(each.region.maps[self._grid], self._stride)[None, None]
+            laid = lay(each.candidates.pieces, seen, each.places_of_pixels()).mul_(weight)
+            # the first takes the place of what there was, for a large picture has no room for a sum beside it
+            first = each is self.matched[0]
+            colours, mass = (laid, weight) if first else (colours.add_(laid), mass.add_(weight))
+        return colours.div_(mass.clamp(min=1e-6)), mass
 
 
 def _cosine(v: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,23 +2,30 @@
 
 A **patch** is what stands in the square of `PATCH` px around a pixel, and its **digest** the patch in the leading
 components of the style's patches. A **field** (height, width) names for every pixel a place of the style, row · width +
-column, or -1 for none. To `refine` a field is to move it, pixel by pixel, to where this is least:
+column, or -1 for none. To refine a field is to move it, pixel by pixel, to where this is least:
 
     |digest of the picture − digest of the style|² − COHERENCE · neighbours that go on alike + EVENNESS · crowd
 
-trying what the four neighbours' places go on to and places at random. To `paint` is to let the patches at the places
+trying what the four neighbours' places go on to and places at random. To paint is to let the patches at the places
 vote; to `lay` pieces is to do both in turns.
+
+Inside, places are those of the style with a margin of `NEAR` px around it, which costs too much to be chosen: whatever
+is near a place is a place then, and needs no test.
 
 Sources: Barnes et al. 2009, "PatchMatch" (the search); Ashikhmin 2001, "Synthesizing natural textures" (going on where
 a neighbour leaves off); Fišer et al. 2016, "StyLit" (no place may be used too often, or even areas become wallpaper);
 Wexler et al. 2007, "Space-time completion of video" (robust votes); Kwatra et al. 2005 (search and vote in turns).
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor
+
+from scumble.engine.bands import Each, bands, on_all_cores
 
 PATCH = 7
 DIMENSIONS = 16
@@ -37,7 +44,10 @@ DOUBT = 0.01
 """A vote so far from the others' mean counts 1/e, in squared colour values."""
 NEAR = 16
 """Random places are sought within so many px, and anywhere."""
-_CHUNK = 2**14
+_LEADING = 4
+"""Most places at random are told to be too far by so many dimensions."""
+_FORBIDDEN = 1e9
+_NONE_AT = NEAR // 2
 _AROUND = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
@@ -45,140 +55,196 @@ _AROUND = ((0, 1), (0, -1), (1, 0), (-1, 0))
 class Pieces:
     """What a style offers: its picture `rgb` (1, 3, height, width), `allowed` (places,) where a piece may come from.
 
-    `filters` (dimensions, 3, side, side) make digests, `digests` (places, dimensions) are the style's own, in units in
-    which their variance is one.
+    `filters` (dimensions, 3, side, side) make digests in units in which the variance of the style's own is one. With
+    the margin around, (places, …), are `digests` (dimensions), the leading dimensions last; `leading`, these by
+    themselves; and `colours` (4), red, green, blue, 1, or zeros where there is nothing.
     """
 
     rgb: Tensor
     allowed: Tensor
     filters: Tensor
     digests: Tensor
+    leading: Tensor
+    colours: Tensor
 
     @classmethod
     def of(cls, rgb: Tensor, allowed: Tensor) -> "Pieces":
         """Learn the components and the unit from the style's own allowed patches."""
         filters = _components(rgb, allowed)
-        digests = _digest(rgb, filters)
-        offered = digests[allowed]
-        unit = float((offered - offered.mean(0)).square().sum(1).mean()) ** 0.5
-        filters = filters / max(unit, 1e-4)
-        return cls(rgb, allowed, filters, _digest(rgb, filters))
+        digests = digest(rgb, filters)
+        offered = digests.flatten(0, 1)[allowed]
+        unit = max(float((offered - offered.mean(0)).square().sum(1).mean()) ** 0.5, 1e-4)
+        digests = nnf.pad(digests.div_(unit), (0, 0, NEAR, NEAR, NEAR, NEAR)).flatten(0, 1)
+        reach = VOTING // 2
+        colours = nnf.pad(torch.cat([rgb, torch.ones_like(rgb[:, :1])], 1), (reach,) * 4, mode="replicate")
+        colours = nnf.pad(colours, (NEAR - reach,) * 4)[0].flatten(1).T.contiguous()
+        return cls(rgb, allowed, filters / unit, digests, digests[:, -_LEADING:].contiguous(), colours)
 
-    @torch.no_grad()
-    def refine(self, picture: Tensor, field: Tensor, generator: torch.Generator) -> Tensor:
-        """A field whose patches look more like those of `picture`, (1, 3, height, width), from a field to begin
-        with."""
-        digests = _digest(picture, self.filters)
-        for _ in range(SWEEPS):
-            field = self._sweep(digests, field, generator)
-        return field
+    @property
+    def across(self) -> int:
+        """Places in a row, with the margin."""
+        return self.rgb.shape[3] + 2 * NEAR
 
-    def _sweep(self, digests: Tensor, field: Tensor, generator: torch.Generator) -> Tensor:
-        """Every pixel chooses among its own place, its neighbours' and two at random."""
-        crowd = EVENNESS * self._crowd(field)
-        for turn in turns(field):
-            field = self._chosen(digests, field, turn & (field >= 0), crowd, generator)
-        return field
+    @property
+    def none(self) -> int:
+        """The place that stands for none, in the midst of the margin."""
+        return _NONE_AT * self.across + _NONE_AT
 
-    def _chosen(
-        self, digests: Tensor, field: Tensor, choosing: Tensor, crowd: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        height, width = field.shape
-        asked = choosing.flatten().nonzero()[:, 0]
-        digests = digests.index_select(0, asked)
-        place = field.flatten().index_select(0, asked)
-        going_on = torch.stack([self._going_on(field, dy, dx).flatten().index_select(0, asked) for dy, dx in _AROUND])
+    def with_margin(self, field: Tensor) -> Tensor:
+        """A field with places in the style's margin and, as large as a piece's reach, none around; int32."""
+        width, reach = self.rgb.shape[3], VOTING // 2
+        height, columns = field.shape
+        found = torch.full((height + 2 * reach, columns + 2 * reach), self.none, dtype=torch.int32, device=field.device)
+        places = field + (torch.div(field, width, rounding_mode="floor") + NEAR) * (2 * NEAR) + NEAR * (width + 1)
+        found[reach : reach + height, reach : reach + columns] = torch.where(field < 0, self.none, places)
+        return found
 
-        def cost(own: Tensor, beside: Tensor, places: Tensor) -> Tensor:
-            agreeing = (beside == places).sum(0)
-            return self._far(own, places).sub_(agreeing, alpha=COHERENCE).add_(crowd.index_select(0, places))
-
-        least = cost(digests, going_on, place)
-        for option in going_on:
-            rows = (self._offers(option) & (option != place)).nonzero()[:, 0]
-            places = option.index_select(0, rows)
-            found = cost(digests.index_select(0, rows), going_on.index_select(1, rows), places)
-            better = (found < least.index_select(0, rows)).nonzero()[:, 0]
-            rows = rows.index_select(0, better)
-            place.index_copy_(0, rows, places.index_select(0, better))
-            least.index_copy_(0, rows, found.index_select(0, better))
-        for option in self._random(place, generator):  # nearly all are offered: to pick them out would take longer
-            found = cost(digests, going_on, option.clamp(min=0))
-            better = (found < least) & self._offers(option)
-            place = torch.where(better, option, place)
-            least = torch.where(better, found, least)
-        return field.flatten().index_copy(0, asked, place).view(height, width)
-
-    def _offers(self, places: Tensor) -> Tensor:
-        """Whether pieces may come from these places, -1 for none."""
-        return (places >= 0).logical_and_(self.allowed.index_select(0, places.clamp(min=0)))
-
-    def _far(self, digests: Tensor, places: Tensor) -> Tensor:
-        """The squared distance of some digests, (rows, dimensions), from those of places (rows,), float32."""
-        # piecewise, so that what is gathered stays in the processor's cache
-        parts = [
-            (own - nnf.embedding(there, self.digests)).square_().sum(1, dtype=torch.float32)
-            for own, there in zip(torch.split(digests, _CHUNK), torch.split(places, _CHUNK), strict=True)
-        ]
-        return torch.cat(parts) if parts else digests.new_zeros(0)
-
-    def _crowd(self, field: Tensor) -> Tensor:
-        """How often the places around each place are used; of a style smaller than the picture, in times of the
-        average."""
+    def prices(self, field: Tensor) -> Tensor:
+        """What each place costs by itself, (places,), for it is not allowed or used already: how often the places around
+        are used; of a style smaller than the picture, in times of the average."""
         height, width = self.rgb.shape[2:]
-        used = field[field >= 0]
-        count = torch.bincount(used, minlength=height * width).float().view(1, 1, height, width)
-        around = nnf.avg_pool2d(count, PATCH, 1, PATCH // 2)
-        return around.flatten() / max(1.0, len(used) / max(1.0, float(self.allowed.sum())))
+        counts = torch.bincount(field.flatten(), minlength=len(self.digests))
+        counts[self.none] = 0
+        counts = counts.view(-1, self.across).float()
+        first = NEAR - PATCH // 2
+        around = _sum(counts[first + dy : first + dy + height] for dy in range(PATCH))
+        around = _sum(around[:, first + dx : first + dx + width] for dx in range(PATCH))
+        unit = PATCH**2 * max(1.0, float(counts.sum()) / max(1.0, float(self.allowed.sum())))
+        around = (around * (EVENNESS / unit)).masked_fill_(~self.allowed.view(height, width), _FORBIDDEN)
+        return nnf.pad(around, (NEAR,) * 4, value=_FORBIDDEN).flatten()
 
-    def _going_on(self, field: Tensor, dy: int, dx: int) -> Tensor:
-        """What the place of the pixel at (y − dy, x − dx) goes on to, -1 where it ends."""
-        height, width = self.rgb.shape[2:]
-        moved = shifted(field, dy, dx)
-        x = moved % width + dx
-        on = moved + dy * width + dx
-        inside = (moved >= 0) & (x >= 0) & (x < width) & (on >= 0) & (on < height * width)
-        return torch.where(inside, on, -1)
 
-    def _random(self, place: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A place within `NEAR` px of each, and one from anywhere."""
-        height, width = self.rgb.shape[2:]
-        step = torch.randint(-NEAR, NEAR + 1, (2, len(place)), generator=generator).to(place.device)
-        y = (torch.div(place, width, rounding_mode="floor") + step[0]).clamp(0, height - 1)
-        x = (place % width + step[1]).clamp(0, width - 1)
-        anywhere = torch.randint(height * width, (len(place),), generator=generator).to(place.device)
-        return y * width + x, anywhere
+@dataclass(frozen=True)
+class Laying:
+    """Pieces on their way over a picture `picture` (1, 3, height, width), into which they are painted.
 
-    @torch.no_grad()
-    def paint(self, field: Tensor, passes: int = 1) -> Tensor:
-        """What the patches at the field's places vote for, (1, 3, height, width); 0 where none does.
+    `field` is that of `Pieces.with_margin`, `digests` (height, width, dimensions) those of the picture, bfloat16.
+    """
+
+    pieces: Pieces
+    picture: Tensor
+    field: Tensor
+    digests: Tensor
+
+    @classmethod
+    def of(cls, pieces: Pieces, picture: Tensor, field: Tensor) -> "Laying":
+        """Pieces that lie as a field (height, width) says, over a copy of the picture."""
+        digests = torch.empty(*field.shape, len(pieces.filters), dtype=torch.bfloat16, device=picture.device)
+        return cls(pieces, picture.clone(memory_format=torch.contiguous_format), pieces.with_margin(field), digests)
+
+    def look(self, rows: slice) -> None:
+        """Learn the digests of some rows of the picture."""
+        reach, height = PATCH // 2, self.picture.shape[2]
+        seen = self.picture[:, :, max(0, rows.start - reach) : rows.stop + reach]
+        beyond = max(0, reach - rows.start), max(0, rows.stop + reach - height)
+        self.digests[rows] = digest(seen, self.pieces.filters, beyond)
+
+    def sweep(self, each: Each, parts: Sequence[slice], seed: int) -> None:
+        """Every pixel chooses among its own place, its neighbours' and two at random; `parts` are bands of rows."""
+        prices = self.pieces.prices(self.field)
+        # the black squares of a chessboard, and then the white ones: were all to choose at once after their neighbours,
+        # these would change places for ever; and no band meets what another is just changing
+        for turn in range(2):
+            each(partial(self._choose, turn=turn, prices=prices, seed=seed + turn), parts)
+
+    def _choose(self, rows: slice, turn: int, prices: Tensor, seed: int) -> None:
+        reach, across, stride = VOTING // 2, self.pieces.across, self.field.shape[1]
+        within = self.field[rows.start + reach : rows.stop + reach, reach : stride - reach]
+        y, x = (torch.arange(side, device=within.device) for side in within.shape)
+        chooses = ((y[:, None] + x) % 2 != (turn + rows.start) % 2).logical_and_(within != self.pieces.none)
+        asked = chooses.flatten().nonzero()[:, 0]
+        if not len(asked):
+            return
+        own = self.digests[rows].flatten(0, 1).index_select(0, asked).float()
+        row = torch.div(asked, within.shape[1], rounding_mode="floor")
+        at = asked + row * (2 * reach) + ((rows.start + reach) * stride + reach)
+        field = self.field.view(-1)
+        place = field.index_select(0, at)
+        options = torch.stack(
+            [field.index_select(0, at - (dy * stride + dx)) + (dy * across + dx) for dy, dx in _AROUND]
+        )
+        least = self._far(own, place).add_(prices.index_select(0, place))
+        least.sub_((options == place).sum(0), alpha=COHERENCE)
+        place, least = self._gone_on(own, place, least, options, prices)
+        place = self._by_chance(own, place, least, prices, seed * 2**24 + rows.start)
+        field.index_copy_(0, at, place)
+
+    def _far(self, own: Tensor, places: Tensor) -> Tensor:
+        """The squared distances of some digests, (rows, dimensions), from those of places (rows,)."""
+        away = nnf.embedding(places, self.pieces.digests).sub_(own).square_()
+        return away @ away.new_ones(away.shape[1])
+
+    def _gone_on(
+        self, own: Tensor, place: Tensor, least: Tensor, options: Tensor, prices: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The cheapest of the places (rows,), which cost `least`, and of the options (neighbours, rows)."""
+        asked = (options != place).flatten().nonzero()[:, 0]
+        row = asked % len(place)
+        places = options.flatten().index_select(0, asked)
+        found = self._far(own.index_select(0, row), places).add_(prices.index_select(0, places))
+        found.sub_((options.index_select(1, row) == places).sum(0), alpha=COHERENCE)
+        costs = torch.full(options.shape, _FORBIDDEN, device=own.device)
+        costs.view(-1).index_copy_(0, asked, found)
+        for option, cost in zip(options, costs, strict=True):
+            place = torch.where(cost < least, option, place)
+            least = torch.minimum(cost, least)
+        return place, least
+
+    def _by_chance(self, own: Tensor, place: Tensor, least: Tensor, prices: Tensor, seed: int) -> Tensor:
+        """The cheapest of the places, which cost `least`, of one within `NEAR` px of each, and of one from anywhere.
+
+        None of these gains by going on from a neighbour: as that it was tried before.
+        """
+        across, generator = self.pieces.across, torch.Generator().manual_seed(seed)
+
+        def within(low: int, height: int, width: int) -> Tensor:
+            y, x = (
+                torch.randint(low, low + side, (len(place),), generator=generator, dtype=torch.int32)
+                for side in (height, width)
+            )
+            return y.mul_(across).add_(x).to(place.device)
+
+        near = place + within(-NEAR, 2 * NEAR + 1, 2 * NEAR + 1)
+        anywhere = within(NEAR, *self.pieces.rgb.shape[2:])
+        for places in (near, anywhere):
+            price = prices.index_select(0, places)
+            away = nnf.embedding(places, self.pieces.leading).sub_(own[:, -_LEADING:]).square_()
+            row = (price.add(away @ away.new_ones(_LEADING)) < least).nonzero()[:, 0]
+            places = places.index_select(0, row)
+            found = self._far(own.index_select(0, row), places).add_(price.index_select(0, row))
+            better = (found < least.index_select(0, row)).nonzero()[:, 0]
+            row = row.index_select(0, better)
+            place = place.index_copy(0, row, places.index_select(0, better))
+            least = least.index_copy(0, row, found.index_select(0, better))
+        return place
+
+    def paint(self, rows: slice, passes: int) -> None:
+        """Paint what the patches at the field's places vote for, and leave the picture where none does.
 
         From the second pass on a vote counts the less, the farther it is from what the pass before came to: where two
         pieces meet one of them wins, instead of a blur.
         """
-        height, width = field.shape
-        margin, columns = VOTING // 2, self.rgb.shape[3] + 2 * (VOTING // 2)
-        padded = nnf.pad(self.rgb, (margin,) * 4, mode="replicate")[0].permute(1, 2, 0).flatten(0, 1).contiguous()
-        asks = (field >= 0).float()[..., None]
-        place = field.clamp(min=0)
-        corner = place + torch.div(place, self.rgb.shape[3], rounding_mode="floor") * 2 * margin
+        height, width = rows.stop - rows.start, self.picture.shape[3]
         bell = _bell(VOTING).tolist()
         mean: Tensor | None = None
         for _ in range(passes):
-            total = padded.new_zeros(height + 2 * margin, width + 2 * margin, 3)
-            mass = padded.new_zeros(height + 2 * margin, width + 2 * margin, 1)
+            total = self.picture.new_zeros(height * width, 4)
             for dy in range(VOTING):
                 for dx in range(VOTING):
-                    there = (slice(dy, dy + height), slice(dx, dx + width))
-                    colour = padded.index_select(0, (corner + (dy * columns + dx)).flatten()).view(height, width, 3)
-                    weight = bell[dy][dx] * asks
-                    if mean is not None:
-                        weight = weight * torch.exp((colour - mean[there]).square().sum(2, keepdim=True) / -DOUBT)
-                    total[there] += weight * colour
-                    mass[there] += weight
-            mean = total / mass.clamp(min=1e-12)
+                    y, x = rows.start + VOTING - 1 - dy, VOTING - 1 - dx
+                    onward = (dy - VOTING // 2) * self.pieces.across + dx - VOTING // 2
+                    places = self.field[y : y + height, x : x + width] + onward
+                    colour = nnf.embedding(places.flatten(), self.pieces.colours)
+                    if mean is None:
+                        total.add_(colour, alpha=bell[dy][dx])
+                    else:
+                        away = (colour - mean).square_() @ colour.new_full((4,), -1 / DOUBT)
+                        total.addcmul_(colour, away.exp_()[:, None], value=bell[dy][dx])
+            mean = total / total[:, 3:].clamp(min=1e-12)
         assert mean is not None
-        return mean[margin : margin + height, margin : margin + width].permute(2, 0, 1)[None].contiguous()
+        asks = self.field[rows.start + VOTING // 2 : rows.stop + VOTING // 2, VOTING // 2 : VOTING // 2 + width]
+        there = self.picture[0, :, rows]
+        there.copy_(torch.where(asks != self.pieces.none, mean[:, :3].T.view(3, height, width), there))
 
 
 @torch.no_grad()
@@ -186,35 +252,29 @@ def lay(pieces: Pieces, picture: Tensor, field: Tensor) -> Tensor:
     """`picture` (1, 3, height, width) repainted with pieces of the style, beginning from a field, and as it is
     where the field has none: search and vote in turns. Its random places are the same in every call.
     """
-    generator = torch.Generator().manual_seed(0)
-    for left in reversed(range(ROUNDS)):
-        field = pieces.refine(picture, field, generator)
-        painted = pieces.paint(field, passes=1 if left else LAST_PASSES)
-        picture = torch.where(field >= 0, painted, picture)
-    return picture
-
-
-def shifted(field: Tensor, dy: int, dx: int) -> Tensor:
-    """What stands at (y − dy, x − dx) of a field (height, width), −1 beyond the edge."""
-    moved = torch.full_like(field, -1)
+    laying = Laying.of(pieces, picture, field)
     height, width = field.shape
-    moved[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)] = field[
-        max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)
-    ]
-    return moved
-
-
-def turns(field: Tensor) -> tuple[Tensor, Tensor]:
-    """The black and the white squares of a chessboard the size of a field: who chooses first and who next. Were all to
-    choose at once after their neighbours, these would change places for ever."""
-    y, x = (torch.arange(side, device=field.device) for side in field.shape)
-    black = (y[:, None] + x) % 2 == 1
-    return black, ~black
+    parts = bands(height, width, picture.device)
+    with on_all_cores(picture.device) as each:
+        for left in reversed(range(ROUNDS)):
+            each(laying.look, parts)
+            for sweep in range(SWEEPS):
+                laying.sweep(each, parts, 2 * (left * SWEEPS + sweep))
+            each(partial(laying.paint, passes=1 if left else LAST_PASSES), parts)
+    return laying.picture
 
 
 def _bell(side: int) -> Tensor:
     bell = torch.hann_window(side + 2, periodic=False)[1:-1]
     return bell[:, None] * bell / bell.sum() ** 2
+
+
+def _sum(parts: Iterable[Tensor]) -> Tensor:
+    total, *others = parts
+    total = total.clone()
+    for part in others:
+        total += part
+    return total
 
 
 def _components(rgb: Tensor, allowed: Tensor) -> Tensor:
@@ -234,7 +294,12 @@ def _components(rgb: Tensor, allowed: Tensor) -> Tensor:
     return (leading * root).contiguous()
 
 
-def _digest(rgb: Tensor, filters: Tensor) -> Tensor:
-    """The digest of every patch of a picture, (height · width, dimensions)."""
-    found = nnf.conv2d(nnf.pad(rgb - 0.5, (PATCH // 2,) * 4, mode="replicate"), filters)
-    return found[0].permute(1, 2, 0).flatten(0, 1).contiguous()
+def digest(rgb: Tensor, filters: Tensor, beyond: tuple[int, int] | None = None) -> Tensor:
+    """The digest of every patch of a picture, (height, width, dimensions).
+
+    Its edge is repeated around it; by so many rows above and below, if these are told, for the others were given.
+    """
+    reach = PATCH // 2
+    above, below = beyond or (reach, reach)
+    found = nnf.conv2d(nnf.pad(rgb - 0.5, (reach, reach, above, below), mode="replicate"), filters)
+    return found[0].permute(1, 2, 0)

@@ -1,0 +1,39 @@
+"""Work on all cores, and on a large picture band by band: with little memory beside the picture.
+
+Many of PyTorch's operators (gathering rows, random numbers) run on one core only, but let go of the interpreter
+meanwhile: a thread for each core takes one part of the work after the other. Where the parts of a picture, its
+**bands** of rows, lie depends on its shape alone, so that any number of threads comes to the same result.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+BAND_PX = 2**14
+"""What is gathered for so many px stays in the processor's cache."""
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
+"""Runs work for every part, and returns what came of it when all is done."""
+
+
+def bands(height: int, width: int, device: torch.device) -> list[slice]:
+    """Rows of a picture, some `BAND_PX` px each; all at once on a GPU, which has its own way to share work."""
+    rows = max(1, BAND_PX // width) if device.type == "cpu" else height
+    return [slice(start, min(height, start + rows)) for start in range(0, height, rows)]
+
+
+@contextmanager
+def on_all_cores(device: torch.device) -> Iterator[Each]:
+    """Runs parts of work on as many threads as PyTorch has, each on one core; on a GPU one after the other. No part may
+    write what another reads."""
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    if threads == 1:
+        yield lambda work, parts: [work(part) for part in parts]
+        return
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            yield lambda work, parts: list(pool.map(work, parts))
+        finally:
+            torch.set_num_threads(threads)  # a thread that asks for one core sets some of MKL's state for all
