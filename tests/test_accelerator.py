@@ -1,6 +1,7 @@
 """What the engine does on a GPU, on a CUDA that is none (`fake_cuda`); `test_gpu.py` asks the same of a real one."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from test_tiles import HEIGHT, WIDTH, objective, smooth
 from scumble.drawn import painting, scene
 from scumble.engine import accelerator as module
 from scumble.engine.accelerator import Accelerator, Cuda, Mps, Recorded, Repeated, accelerator, tensor_cores
+from scumble.engine.machine import dtype_of, in_double
 from scumble.engine.objective import Evaluation
 from scumble.engine.painter import Painter
 from scumble.picture import Picture
-from scumble.recipe import Recipe
+from scumble.recipe import Precision, Recipe
+from scumble.service.worker import _devices
 
 CPU = torch.device("cpu")
 PICTURES = [noise(1, 3, 5, 4, seed=seed) for seed in range(6)]
@@ -350,3 +353,54 @@ def test_each_device_has_its_own(monkeypatch):
         assert type(accelerator(CPU)) is Accelerator
     finally:
         module._accelerator.cache_clear()
+
+
+def test_a_painter_paints_on_its_own_device(monkeypatch):
+    asked = []
+    for user in ("painter", "run", "canvas", "schedule"):
+        monkeypatch.setattr(
+            f"scumble.engine.{user}.accelerator", lambda device: asked.append(device) or Accelerator(device)
+        )
+    painted(RECIPES["gram"])
+    assert set(asked) == {CPU}
+
+
+@pytest.mark.parametrize(
+    ("device", "wanted"),
+    [
+        ("cuda", ["cuda:0", "cuda:1", "cuda:2"]),
+        ("cuda:1", ["cuda:1", "cuda:0", "cuda:2"]),
+        ("cpu", ["cpu"]),
+        ("mps", ["mps"]),
+    ],
+)
+def test_a_worker_tells_of_its_device_first_and_then_of_the_others(monkeypatch, device, wanted):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    assert _devices(SimpleNamespace(device=torch.device(device))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "wanted"),
+    [("cuda:1", (8, 0), torch.bfloat16), ("cuda:1", (7, 5), torch.float32), ("mps", None, torch.float32)],
+)
+def test_the_type_that_a_device_computes_in_by_itself(monkeypatch, device, capability, wanted):
+    monkeypatch.setattr(
+        torch.cuda, "get_device_capability", lambda device: {torch.device("cuda:1"): capability}[device]
+    )
+    assert dtype_of(Precision.AUTO, torch.device(device)) is wanted
+    assert dtype_of(Precision.BFLOAT16, torch.device(device)) is torch.bfloat16
+    assert dtype_of(Precision.FLOAT32, torch.device(device)) is torch.float32
+
+
+def test_double_precision_is_the_processors_where_a_device_has_none():
+    """Apple's GPUs refuse it."""
+    values = noise(3, 3)
+
+    def refused():
+        raise TypeError
+
+    apples = SimpleNamespace(device=torch.device("mps"), cpu=lambda: values, double=refused)
+    for each in (apples, values):
+        assert torch.equal(in_double(each), values.double())
+        assert in_double(each).dtype is torch.float64

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from scumble.errors import ScumbleError
 from scumble.recipe import Precision
@@ -56,6 +57,11 @@ def bfloat16_is_native(device: torch.device) -> bool:
     if device.type == "cpu":
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False
+
+
+def in_double(x: Tensor) -> Tensor:
+    """In float64; on the CPU where the device has no such type."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

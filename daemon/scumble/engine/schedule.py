@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import psutil
 import torch
 
+from scumble.engine.accelerator import accelerator
 from scumble.engine.box import Box as Box
 from scumble.engine.box import bounds as bounds
 from scumble.errors import ScumbleError
@@ -173,6 +173,4 @@ def footprint(
 
 def available_bytes(device: torch.device) -> float:
     """Free memory of the device, in bytes."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    return float(psutil.virtual_memory().available)
+    return accelerator(device).free_bytes()
