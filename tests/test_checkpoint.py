@@ -116,7 +116,8 @@ def test_lbfgs_keeps_the_best_picture_of_before(painter, tmp_path, monkeypatch):
     def worse_and_worse(self, x):
         found = evaluate(self, x)
         calls.append(x)
-        return type(found)(found.total + len(calls), found.parts, found.gradient)
+        values = torch.cat([found.values, torch.tensor([float(len(calls))])])
+        return type(found)((*found.kinds, "worse"), values, found.gradient)
 
     calls = []
     monkeypatch.setattr(Objective, "evaluate", worse_and_worse)
@@ -141,6 +142,22 @@ def test_a_resumed_painting_can_be_saved_and_resumed_again(painter, tmp_path):
         painted(painter, stop, checkpoint, style_loss="neighbours")
         (checkpoint,) = kept
     assert difference(painted(painter, resume=checkpoint, style_loss="neighbours"), whole) < 1e-5
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "neighbours"])
+def test_going_on_where_a_level_ended_by_itself(painter, tmp_path, style_loss):
+    fields = {"style_loss": style_loss, "iterations": [60, 56], "least_gain": 0.5, "matchings": 2}
+    saver = Saver(tmp_path)
+    whole = painted(painter, saver, **fields)
+    first, last = (level.iterations for level in whole.plan.levels)
+    assert (first, last) == ((20, 20) if style_loss == "gram" else (50, 48))
+    for iteration in (first - 1, first, first + 1, first + last - 1, first + last):
+        steps = []
+        resumed = painted(painter, steps.append, Checkpoint.read(saver.at(iteration)), **fields)
+        assert difference(resumed, whole) < 1e-5
+        assert resumed.plan.levels == whole.plan.levels
+        assert [step.iteration for step in steps] == list(range(iteration + 1, first + last + 1))
+        assert [step.progress for step in steps] == pytest.approx([step.progress for step in saver.steps[iteration:]])
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs"])

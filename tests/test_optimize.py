@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers import noise, relative
 
-from scumble.engine.optimize import LAST_STEP, LBFGS, LEARNING_RATE, Adam, Momentum, make
+from scumble.engine.optimize import GAIN_SPAN, LAST_STEP, LBFGS, LEARNING_RATE, Adam, Momentum, Patience, make
 from scumble.recipe import Optimizer
 
 SIZE = 60
@@ -287,3 +287,39 @@ def test_every_step_of_lbfgs_stays_in_range():
     low, high = 0.2 * noise(SIZE, seed=2, dtype=torch.float64), 1 - 0.2 * noise(SIZE, seed=3, dtype=torch.float64)
     path, _ = descend(LBFGS(1.0, low, high), coupled(5), START, 40)
     assert all((x >= low).all() and (x <= high).all() for _, x in path)
+
+
+# ----------------------------------------------------------------------------------------------------------- patience
+
+
+def ends_at(losses, least_gain):
+    """The number of iterations after which it ends, or None."""
+    patience = Patience(least_gain)
+    return next((number for number, loss in enumerate(losses, 1) if patience.ends(loss)), None)
+
+
+@pytest.mark.parametrize("gain", [0.3, 0.01, 1e-4])
+def test_patience_goes_by_the_gain_of_ten_iterations(gain):
+    losses = [3e5 * (1 - gain) ** (number / GAIN_SPAN) for number in range(100)]
+    assert ends_at(losses, gain * 0.99) is None
+    assert ends_at(losses, gain * 1.01) == 2 * GAIN_SPAN
+
+
+def test_patience_ends_ten_iterations_after_the_last_gain():
+    assert ends_at([0.9**number for number in range(40)] + [1.0] * 40, 0.001) == 40 + GAIN_SPAN
+
+
+def test_patience_does_not_mind_single_iterations():
+    falling = [1 - 0.01 * number for number in range(60)]
+    jumping = [loss * (5 if number % 3 else 1) for number, loss in enumerate(falling)]
+    assert ends_at(jumping, 0.01) is None
+    assert ends_at([math.nan, math.inf, *falling], 0.01) is None
+
+
+def test_without_a_least_gain_patience_has_no_end():
+    assert ends_at([1.0] * 100, 0.0) is None
+    assert ends_at([1.0 + number for number in range(100)], 0.0) is None
+
+
+def test_patience_ends_where_nothing_is_left():
+    assert ends_at([0.0] * 100, 1e-6) == 2 * GAIN_SPAN

@@ -547,6 +547,24 @@ def test_progress_rises_to_one_and_no_time_is_left(painter):
     assert all(step.seconds_left > 0 for step in steps[:-1])
 
 
+def test_a_level_that_gains_nothing_more_ends_by_itself(painter):
+    """At a learning rate that does not move the picture."""
+    fields = {"scales": 2, "iterations": 60, "learning_rate": 1e-12, "style_loss": "gram"}
+    steps = []
+    result = painted(painter, on_step=steps.append, **fields)
+    assert [level.iterations for level in result.plan.levels] == [20, 20]
+    assert len(result.losses) == len(steps) == 40
+    assert [(step.iteration, step.iterations) for step in steps[-2:]] == [(39, 80), (40, 40)]
+    assert steps[-1].progress == pytest.approx(1)
+    assert steps[-1].seconds_left == 0
+    assert len(painted(painter, least_gain=0, **fields).losses) == 120
+
+
+def test_a_level_does_not_end_before_neighbours_were_last_looked_for(painter):
+    fields = {"scales": 1, "iterations": 60, "learning_rate": 1e-12, "style_loss": "neighbours", "matchings": 2}
+    assert len(painted(painter, **fields).losses) == 50
+
+
 def test_previews_have_the_size_of_their_level(painter):
     shapes = []
     painted(painter, on_step=lambda step: shapes.append(step.preview().shape), scales=2, iterations=1)

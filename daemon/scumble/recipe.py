@@ -199,6 +199,8 @@ class Recipe(_Model):
     """Iterations per scale, from coarse to fine; a single number counts for each scale."""
     scales: Annotated[int, Field(ge=1, le=10)] | None = None
     """How many sizes, each twice the one before; none: as many as are worth it."""
+    least_gain: Annotated[float, Field(ge=0, le=0.5)] = 0.001
+    """A scale ends by itself when ten iterations gain less than this part of the loss; 0: never."""
     optimizer: Optimizer = Optimizer.ADAM
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
     """The step, in units of the picture (0..1); none: the optimiser's own."""
@@ -378,6 +380,7 @@ _PAPER: dict[str, Any] = {
     "frame_weight": 0.0,
     "scales": 1,
     "iterations": [500],
+    "least_gain": 0.0,
     "size": 512,
     "optimizer": "lbfgs",
     "style_loss": "gram",

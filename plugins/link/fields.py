@@ -530,6 +530,16 @@ FIELDS: tuple[Field, ...] = (
         group=_DESCENT,
     ),
     Field(
+        "least_gain",
+        mark("Least gain"),
+        "float",
+        low=0,
+        high=0.5,
+        default=0.001,
+        tip=mark("A size ends by itself when ten iterations gain less than this part of the loss. 0: never."),
+        group=_DESCENT,
+    ),
+    Field(
         "optimizer",
         mark("Optimiser"),
         "choice",

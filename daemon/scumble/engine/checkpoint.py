@@ -5,7 +5,7 @@ it also holds the picture by which they were last looked for, so that they are f
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -26,7 +26,8 @@ class Checkpoint:
     """A painting after `iteration` iterations of level `level` (counted from 0); all tensors are on the CPU.
 
     `picture` and `matched` are (1, 3, height, width), float32; `matched` is None where no neighbours are looked for.
-    `state` is the optimiser's own. `losses` are those of all iterations, `levels` and `box` those of the plan.
+    `state` is the optimiser's own. `losses` are those of all iterations, `levels` and `box` those of the plan, where
+    levels up to this one may have ended by themselves.
     """
 
     level: int
@@ -47,9 +48,9 @@ class Checkpoint:
 
     def fits(self, plan: Plan, optimizer: Optimizer, *, matches: bool) -> bool:
         """Whether a job with this plan can go on from here; `matches` tells whether it looks for neighbours."""
-        if (self.levels, self.box, self.optimizer) != (plan.levels, plan.box, optimizer):
+        if (self.box, self.optimizer) != (plan.box, optimizer) or not self._fits_levels(plan.levels):
             return False
-        if not (0 <= self.level < len(self.levels) and 1 <= self.iteration <= self.levels[self.level].iterations):
+        if not (1 <= self.iteration <= self.levels[self.level].iterations):
             return False
         here = self.levels[self.level]
         pictures = [self.picture] if self.matched is None else [self.picture, self.matched]
@@ -58,6 +59,15 @@ class Checkpoint:
             and len(self.losses) == sum(level.iterations for level in self.levels[: self.level]) + self.iteration
             and all(each.shape == (1, 3, here.height, here.width) for each in pictures)
         )
+
+    def _fits_levels(self, planned: tuple[Level, ...]) -> bool:
+        if len(self.levels) != len(planned) or not 0 <= self.level < len(planned):
+            return False
+        ended = [
+            own.iterations <= level.iterations and replace(level, iterations=own.iterations) == own
+            for own, level in zip(self.levels[: self.level + 1], planned, strict=False)
+        ]
+        return all(ended) and self.levels[self.level + 1 :] == planned[self.level + 1 :]
 
     def write(self, path: Path) -> None:
         """Write it whole or not at all, on the disk when this returns; raises OSError."""

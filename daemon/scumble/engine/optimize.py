@@ -1,9 +1,10 @@
-"""Descent on a picture: Adam, SGD with momentum, and L-BFGS, in units of the picture (0..1).
+"""Descent on a picture: Adam, SGD with momentum, and L-BFGS, in units of the picture (0..1); and when it may end.
 
 Each optimiser is asked once per iteration, with the loss and gradient at `x`, for the next `x`, and keeps it within the
 allowed range. L-BFGS takes no line search (one evaluation per iteration) but caps its steps and takes back a bad one.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
@@ -19,6 +20,27 @@ State = Mapping[str, Tensor]
 _FIRST_STEP = 0.02  # of L-BFGS, before it knows any curvature
 LAST_STEP = 0.1
 """Adam and SGD end at this part of their first learning rate."""
+
+
+GAIN_SPAN = 10
+"""Iterations over which a gain is asked for: single ones go up and down."""
+
+
+class Patience:
+    """Ends a descent whose best loss of the last `GAIN_SPAN` iterations is less than `least_gain` (a part of the loss)
+    below that of as many before; never where that is 0."""
+
+    def __init__(self, least_gain: float) -> None:
+        self._least_gain = least_gain
+        self._losses: deque[float] = deque(maxlen=2 * GAIN_SPAN)
+
+    def ends(self, loss: float) -> bool:
+        """Whether the iteration with this loss may be the last."""
+        self._losses.append(loss if math.isfinite(loss) else math.inf)
+        if not self._least_gain or len(self._losses) < 2 * GAIN_SPAN:
+            return False
+        losses = list(self._losses)
+        return min(losses[GAIN_SPAN:]) >= (1 - self._least_gain) * min(losses[:GAIN_SPAN])
 
 
 class Descent(Protocol):

@@ -173,7 +173,7 @@ class Painter:
             if run.stopped:
                 break
         assert x is not None
-        todo = replace(todo, tile_px=composer.tile_px)
+        todo = replace(run.plan, tile_px=composer.tile_px)
         return Painting(
             picture=self._finish(job, todo.box, x),
             recipe=recipe,

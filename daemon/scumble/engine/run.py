@@ -4,7 +4,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from scumble.engine.checkpoint import Checkpoint
 from scumble.engine.compose import Composer
 from scumble.engine.job import Job
 from scumble.engine.objective import Evaluation, Objective
-from scumble.engine.optimize import Descent
+from scumble.engine.optimize import Descent, Patience
 from scumble.engine.schedule import Plan
 from scumble.recipe import Optimizer, Start
 
@@ -55,11 +55,14 @@ OnStep = Callable[[Step], bool | None]
 
 
 class Run:
-    """The progress of one job over its levels; with `resumed` it goes on from there."""
+    """The progress of one job over its levels; with `resumed` it goes on from there.
+
+    A level that ends by itself takes what it did not need out of `plan`.
+    """
 
     def __init__(self, job: Job, todo: Plan, on_step: OnStep, resumed: Checkpoint | None) -> None:
-        self._job, self._plan, self._on_step, self._resumed = job, todo, on_step, resumed
-        self._work = sum(level.work for level in todo.levels)
+        self._job, self._todo, self._on_step, self._resumed = job, todo, on_step, resumed
+        self.plan = replace(todo, levels=resumed.levels) if resumed else todo
         self._done = resumed.work if resumed else 0
         self._paces: deque[float] = deque(maxlen=5)
         self._matched: Tensor | None = None
@@ -77,18 +80,21 @@ class Run:
 
     def descend(self, x: Tensor, canvas: Canvas, composer: Composer, index: int) -> Tensor:
         """One level's iterations from `x`, or from the checkpoint if that is in this level; the picture to keep."""
-        level, recipe = self._plan.levels[index], self._job.recipe
+        level, recipe = self._todo.levels[index], self._job.recipe
         objective = composer.compose(canvas)
         evaluate = self._evaluation(objective, x)
         rounds = _rounds(level.iterations, recipe.matchings) if objective.matches else set()
-        descent = self._descent(canvas)
+        last_round = max(rounds, default=0)  # each is for another loss
+        descent, patience = self._descent(canvas), Patience(recipe.least_gain)
         begin, self._matched = 0, None
         if self._resumed is not None and self._resumed.level == index:
             begin = self._resumed.iteration
             x = self._resumed.picture.to(x.device, copy=True)
             self._match_again(self._resumed, objective, rounds, x.device)
             descent.restore(self._resumed.state, x.device)
-        for iteration in range(begin, level.iterations):
+            for losses in self.losses[len(self.losses) - max(0, begin - last_round) :]:
+                patience.ends(losses["total"])
+        for iteration in range(begin, self.plan.levels[index].iterations):
             began = time.perf_counter()
             if iteration in rounds:
                 x = self._match(x, objective, first=index == 0 and iteration == 0)
@@ -97,12 +103,20 @@ class Run:
                     descent = self._descent(canvas)
             evaluation = evaluate(x)
             x = descent.step(x, evaluation.total, evaluation.gradient, iteration / level.iterations)
+            if iteration >= last_round and patience.ends(evaluation.total):
+                self._end(index, iteration + 1)
             self._tell(x, canvas, evaluation, descent, (index, iteration + 1), time.perf_counter() - began)
-            if self.stopped:
+            if self.stopped or iteration + 1 == self.plan.levels[index].iterations:
                 break
         evaluate.forget()  # a recording holds as much memory as a step
         x = descent.finish(x)
         return x if self.stopped else objective.lay(x)
+
+    def _end(self, index: int, iterations: int) -> None:
+        """Take from the plan what a level need not do after so many iterations."""
+        levels = list(self.plan.levels)
+        levels[index] = replace(levels[index], iterations=iterations)
+        self.plan = replace(self.plan, levels=tuple(levels))
 
     def _evaluation(self, objective: Objective, x: Tensor) -> Repeated[Evaluation]:
         if not objective.in_one_piece:
@@ -136,7 +150,8 @@ class Run:
         place: tuple[int, int],
         seconds: float,
     ) -> None:
-        level = self._plan.levels[place[0]]
+        level = self.plan.levels[place[0]]
+        work = sum(each.work for each in self.plan.levels)
         pixels = level.width * level.height
         self._done += pixels
         # the pace changes from minute to minute on a shared machine, and the first iteration is slow
@@ -145,14 +160,14 @@ class Run:
         self.losses.append(losses)
         step = Step(
             iteration=len(self.losses),
-            iterations=sum(each.iterations for each in self._plan.levels),
+            iterations=sum(each.iterations for each in self.plan.levels),
             level=place[0] + 1,
-            levels=len(self._plan.levels),
+            levels=len(self.plan.levels),
             width=level.width,
             height=level.height,
             losses=losses,
-            progress=self._done / self._work,
-            seconds_left=(self._work - self._done) * statistics.median(self._paces),
+            progress=self._done / work,
+            seconds_left=(work - self._done) * statistics.median(self._paces),
             look=lambda: _look(canvas, x),
             save=lambda: self._checkpoint(x, descent, *place),
         )
@@ -167,8 +182,8 @@ class Run:
             optimizer=self._job.recipe.optimizer,
             state={name: _own(tensor) for name, tensor in descent.state().items()},
             losses=tuple(self.losses),
-            levels=self._plan.levels,
-            box=self._plan.box,
+            levels=self.plan.levels,
+            box=self.plan.box,
             matched=None if self._matched is None else _own(self._matched),
         )
 
