@@ -157,9 +157,9 @@ def test_prices_spread_the_matches_over_the_style(trunk, monkeypatch):
 def test_only_what_is_offered_is_matched(trunk):
     """Candidates are compared in whole blocks, and the last one is not full."""
     visible = ONE.clone()
-    visible[..., :20] = 0
+    visible[..., :22] = 0
     found = candidates(trunk, picture(1), visible, dict.fromkeys(TAPS, 1.0), STRIDE, around())
-    assert len(found.places) % 256
+    assert len(found.places) % search._BLOCK
     away = torch.nn.functional.normalize(-found.projected[:200], dim=1)
     assert int(found.match(away, torch.full((len(found.places),), 0.5)).max()) < len(found.places)
 
@@ -173,6 +173,44 @@ def test_going_on_costs_what_is_gone_on_to(trunk):
     assert not dear[field].any()
     assert not dear[matched.candidates.cohere(field, matched.directions, 5.0 * dear)].any()
     assert dear[matched.candidates.cohere(field, matched.directions, 0.0 * dear)].any()
+
+
+def test_what_goes_on_is_chosen_in_turns_as_plain_loops_choose_it(trunk, monkeypatch):
+    monkeypatch.setattr(search, "MOST_CANDIDATES", 1000)  # of 1536 places every other is passed over
+    term = term_for(trunk, soft(5), soft(8))
+    match(trunk, term, soft(8))
+    (matched,) = term.matched
+    found, prices = matched.candidates, 0.1 * torch.rand(len(matched.candidates.places))
+    field = found.match(matched.directions, prices).view(24, 32)
+    field[3:9, 4:20] = -1
+    similar = (matched.directions.double() @ found.projected.double().T - prices).numpy()
+    places, expected = found.places.tolist(), field.tolist()
+
+    def goes_on(match, dy, dx):
+        y, x = divmod(places[match], 64)
+        y, x = y + dy, x + dx
+        if not (0 <= y < 24 and 0 <= x < 64 and x // 32 == places[match] % 64 // 32):
+            return -1
+        return max(-1, int(found.at[y * 64 + x]))
+
+    def choose(y, x):
+        options = [
+            goes_on(expected[y - dy][x - dx], dy, dx)
+            for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0))
+            if 0 <= y - dy < 24 and 0 <= x - dx < 32 and expected[y - dy][x - dx] >= 0
+        ]
+        offered = [expected[y][x], *(option for option in options if option >= 0)]
+        return max(offered, key=lambda each: similar[y * 32 + x, each] + search.COHERENCE * options.count(each))
+
+    for _ in range(search.SWEEPS):
+        for turn in range(2):
+            for y in range(24):
+                for x in range(32):
+                    if (y + x) % 2 != turn and expected[y][x] >= 0:
+                        expected[y][x] = choose(y, x)
+    monkeypatch.setattr(search, "_CHOOSING", 100)
+    assert torch.equal(found.cohere(field, matched.directions, prices), torch.tensor(expected))
+    assert (field != torch.tensor(expected)).float().mean() > 0.2
 
 
 def test_a_style_matches_itself_in_place_and_votes_for_itself(trunk):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 BAND_PX = 2**14
 """What is gathered for so many px stays in the processor's cache."""
@@ -18,10 +19,27 @@ Each = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 """Runs work for every part, and returns what came of it when all is done."""
 
 
-def bands(height: int, width: int, device: torch.device) -> list[slice]:
-    """Rows of a picture, some `BAND_PX` px each; all at once on a GPU, which has its own way to share work."""
-    rows = max(1, BAND_PX // width) if device.type == "cpu" else height
+def bands(height: int, width: int, device: torch.device, at_most: int = BAND_PX) -> list[slice]:
+    """Rows of a picture, some `at_most` px each; all at once on a GPU, which has its own way to share work."""
+    rows = max(1, at_most // width) if device.type == "cpu" else height
     return [slice(start, min(height, start + rows)) for start in range(0, height, rows)]
+
+
+def choosing(field: Tensor, margin: int, none: int, rows: slice, turn: int) -> tuple[Tensor, Tensor]:
+    """Which pixels choose anew after their neighbours: those on the black squares of a chessboard in turn 0, on the
+    white ones in turn 1. Were all to choose at once, neighbours would change places for ever; and in turns no band
+    meets what another is just changing.
+
+    Of `field`, which has `margin` px around the picture, and `none` where nothing is to be chosen, they are some `rows`
+    of the picture. Returns where they are in the flattened field, and in the flattened rows.
+    """
+    stride = field.shape[1]
+    within = field[rows.start + margin : rows.stop + margin, margin : stride - margin]
+    y, x = (torch.arange(side, device=field.device) for side in within.shape)
+    chooses = ((y[:, None] + x) % 2 != (turn + rows.start) % 2).logical_and_(within != none)
+    found = chooses.flatten().nonzero()[:, 0]
+    row = torch.div(found, within.shape[1], rounding_mode="floor")
+    return found + row * (2 * margin) + ((rows.start + margin) * stride + margin), found
 
 
 @contextmanager

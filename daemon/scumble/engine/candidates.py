@@ -11,13 +11,13 @@ Optimal Transport" (that all of a style be used); Ashikhmin 2001, "Synthesizing 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from scumble.engine.bands import on_all_cores
+from scumble.engine.bands import bands, choosing, on_all_cores
 from scumble.engine.patches import Pieces
 from scumble.engine.tiles import Window
 from scumble.engine.vgg import Maps, Network
@@ -40,6 +40,8 @@ PRICED, PRICING_ROUNDS = 2048, 4
 """Prices are found for so many of the queries, in so many rounds."""
 HIDDEN, PASSED = -1, -2
 _CHUNK, _BLOCK = 128, 32
+_CHOOSING = 2**12
+_AROUND = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 def grid_stride(pixels: int) -> int:
@@ -181,64 +183,60 @@ class Candidates:
         where the picture is even, and of these the one beside a neighbour's match is as good (after Ashikhmin 2001,
         "Synthesizing natural textures").
         """
-        for _ in range(SWEEPS):
-            for turn in _turns(field):
-                field = torch.where(turn, self._chosen(field, directions, prices), field)
-        return field
+        none, (height, width) = len(self.places), field.shape
+        chosen = nnf.pad(torch.where(field < 0, none, field), (1,) * 4, value=none)
+        parts = bands(height, width, field.device, _CHOOSING)
+        with on_all_cores(field.device) as each:
+            for _ in range(SWEEPS):
+                for turn in range(2):
+                    each(partial(self._choose, turn=turn, field=chosen, directions=directions, prices=prices), parts)
+        chosen = chosen[1:-1, 1:-1]
+        return torch.where(chosen == none, -1, chosen)
 
-    def _chosen(self, field: Tensor, directions: Tensor, prices: Tensor) -> Tensor:
-        """What each position chooses among its own match and what its four neighbours' matches go on to."""
-        across = self.rgb.shape[3] // self.stride
-        own = self._own(field)
-        places = self.places.index_select(0, field.clamp(min=0).flatten()).view_as(field)
-        options, offers = [field], [torch.where(field >= 0, places - own, -1)]
-        for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-            place = _shifted(torch.where(field >= 0, places, -1), dy, dx)
-            x, y = place % across + dx, place // across + dy
-            half = across // 2
-            inside = (place >= 0) & (field >= 0) & (y >= 0) & (y < self.rgb.shape[2] // self.stride)
-            inside &= (x >= 0) & (x < across) & (x // half == (place % across) // half)
-            there = (y * across + x).clamp(0, len(self.at) - 1)
-            option = torch.where(inside, self.at.index_select(0, there.flatten()).view_as(field), -1)
-            options.append(option)
-            offers.append(torch.where(option >= 0, there - own, -(2**40)))
-        chosen = torch.stack(options)
-        offset = torch.stack(offers)
-        scores = []
-        for k in range(5):
-            option = chosen[k].clamp(min=0).flatten()
-            similar = (directions * nnf.embedding(option, self.projected)).sum(1).view_as(field)
-            similar = similar - prices.index_select(0, option).view_as(field)
-            agreeing = sum((offset[j] == offset[k]).float() for j in range(1, 5))
-            scores.append(torch.where(chosen[k] >= 0, similar + COHERENCE * agreeing, -9.0))
-        best = torch.stack(scores).argmax(0)
-        return chosen.gather(0, best[None])[0]
+    def _choose(self, rows: slice, turn: int, field: Tensor, directions: Tensor, prices: Tensor) -> None:
+        """Some rows choose among their own matches and what their four neighbours' go on to. `field` has a margin."""
+        none, stride = len(self.places), field.shape[1]
+        at, asked = choosing(field, 1, none, rows, turn)
+        flat = field.view(-1)
+        own = flat.index_select(0, at)
+        options = torch.stack(
+            [
+                onward.index_select(0, flat.index_select(0, at - (dy * stride + dx)))
+                for onward, (dy, dx) in zip(self.onward, _AROUND, strict=True)
+            ]
+        )
+        wanted = directions[rows.start * (stride - 2) : rows.stop * (stride - 2)].index_select(0, asked)
 
-    def _own(self, field: Tensor) -> Tensor:
-        """Each position's own place, numbered as in the style's grid, so that going on alike means an equal
-        difference."""
-        height, width = field.shape
-        across = self.rgb.shape[3] // self.stride
-        y = torch.arange(height, device=field.device)[:, None]
-        return y * across + torch.arange(width, device=field.device)[None]
+        def score(row: Tensor | None, found: Tensor) -> Tensor:
+            beside, mine = (
+                (options, wanted) if row is None else (options.index_select(1, row), wanted.index_select(0, row))
+            )
+            similar = (mine * nnf.embedding(found, self.projected)).sum(1)
+            return similar.sub_(prices.index_select(0, found)).add_((beside == found).sum(0), alpha=COHERENCE)
 
+        highest = score(None, own)
+        others = (options != own).logical_and_(options != none).flatten().nonzero()[:, 0]
+        scores = torch.full(options.shape, -9.0, device=own.device)
+        scores.view(-1).index_copy_(0, others, score(others % len(own), options.flatten().index_select(0, others)))
+        for option, scored in zip(options, scores, strict=True):
+            own = torch.where(scored > highest, option, own)
+            highest = torch.maximum(scored, highest)
+        flat.index_copy_(0, at, own)
 
-def _shifted(field: Tensor, dy: int, dx: int) -> Tensor:
-    """What stands at (y − dy, x − dx) of a field (height, width), −1 beyond the edge."""
-    moved = torch.full_like(field, -1)
-    height, width = field.shape
-    moved[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)] = field[
-        max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)
-    ]
-    return moved
-
-
-def _turns(field: Tensor) -> tuple[Tensor, Tensor]:
-    """The black and the white squares of a chessboard the size of a field: who chooses first and who next. Were all to
-    choose at once after their neighbours, these would change places for ever."""
-    y, x = (torch.arange(side, device=field.device) for side in field.shape)
-    black = (y[:, None] + x) % 2 == 1
-    return black, ~black
+    @cached_property
+    def onward(self) -> Tensor:
+        """What each candidate goes on to, below, above, …, as `_AROUND` has it, (4, candidates + 1): a candidate, or
+        their number for none, which goes on to none."""
+        none, (down, across) = len(self.places), (side // self.stride for side in self.rgb.shape[2:])
+        found = []
+        for dy, dx in _AROUND:
+            x, y = self.places % across + dx, torch.div(self.places, across, rounding_mode="floor") + dy
+            inside = (y >= 0) & (y < down) & (x >= 0) & (x < across)
+            # not from the style into its mirror image
+            inside &= (x >= across // 2) == (self.places % across >= across // 2)
+            there = self.at.index_select(0, (y * across + x).clamp(0, len(self.at) - 1))
+            found.append(torch.where(inside & (there >= 0), there, none))
+        return nnf.pad(torch.stack(found), (0, 1), value=none)
 
 
 def to_pixels(grid: Tensor, stride: int) -> Tensor:

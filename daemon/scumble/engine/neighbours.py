@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
+from scumble.engine.bands import bands, on_all_cores
 from scumble.engine.candidates import Candidates, grid_map, grid_slopes, to_pixels
 from scumble.engine.patches import lay
 from scumble.engine.regions import RegionWeights, Rows, zeros_like_map
@@ -24,6 +25,7 @@ from scumble.engine.vgg import Maps, Network
 
 PATCH = 4
 """The side of a voting patch, in positions of the grid."""
+_GATHERED = 2**11
 
 
 def _directions(components: Tensor) -> Tensor:
@@ -213,14 +215,10 @@ class NeighbourTerm:
         """What the matched patches vote for: colours (1, 3, height, width), and the votes' mass (1, 1, height,
         width)."""
         height, width = (side * self._stride for side in self.matched[0].field.shape)
-        colours, mass = _votes(self.matched[0], self._grid)
-        for each in self.matched[1:]:
-            more, heavier = _votes(each, self._grid)
-            colours += more
-            mass += heavier
-        margin = (PATCH - 1) * self._stride // 2
-        inner = (..., slice(margin, margin + height), slice(margin, margin + width))
-        colours, mass = (nnf.pixel_shuffle(each.movedim(2, 0)[None], self._stride)[inner] for each in (colours, mass))
+        like = self.matched[0].candidates.rgb
+        colours, mass = like.new_zeros(1, 3, height, width), like.new_zeros(1, 1, height, width)
+        for each in self.matched:
+            _vote(each, self._grid, colours, mass)
         return colours.div_(mass.clamp(min=1e-6)), mass
 
     @torch.no_grad()
@@ -248,28 +246,38 @@ def _cosine(v: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return cosine[:, 0], v.mul_(cosine).neg_().add_(t).div_(length)
 
 
-def _votes(each: Matched, grid: str) -> tuple[Tensor, Tensor]:
-    """The sum of the patches that are laid over the positions, each under a bell, and of the bells: (rows, columns,
-    3 · stride²) and (rows, columns, stride²), in squares of the grid and with a margin for half a patch around."""
-    source, stride = each.candidates, each.candidates.stride
-    margin = (PATCH - 1) * stride // 2
+def _vote(each: Matched, grid: str, colours: Tensor, mass: Tensor) -> None:
+    """Lay a patch over every position, each under a bell: add what they show to `colours` (1, 3, height, width), and
+    the bells to `mass` (1, 1, height, width)."""
+    source, stride, reach = each.candidates, each.candidates.stride, PATCH - 1
+    margin = reach * stride // 2
     # a patch is PATCH × PATCH squares, and the square of one place is a row of this table
     squares = nnf.pixel_unshuffle(nnf.pad(source.rgb, (margin,) * 4, mode="replicate"), stride)
     squares_across = squares.shape[3]
     squares = squares[0].flatten(1).T.contiguous()
-    field = each.field.clamp(min=0)
-    place = source.places.index_select(0, field.flatten()).view_as(field)
-    corner = place + torch.div(place, source.rgb.shape[3] // stride, rounding_mode="floor") * (PATCH - 1)
-    weight = (each.weight * each.region.maps[grid] * (each.field >= 0))[..., None]
-    bell = torch.hann_window(PATCH * stride + 2, periodic=False, device=field.device)[1:-1].view(PATCH, stride)
-    rows, columns = field.shape
-    colours = squares.new_zeros(rows + PATCH - 1, columns + PATCH - 1, 3, stride**2)
-    mass = squares.new_zeros(rows + PATCH - 1, columns + PATCH - 1, stride**2)
-    for y in range(PATCH):
-        for x in range(PATCH):
-            share = weight * (bell[y, :, None] * bell[x]).flatten()
-            there = (slice(y, y + rows), slice(x, x + columns))
-            found = nnf.embedding(corner + (y * squares_across + x), squares)
-            colours[there].addcmul_(found.view(rows, columns, 3, -1), share[:, :, None])
-            mass[there] += share
-    return colours.flatten(2), mass
+    place = source.places.index_select(0, each.field.clamp(min=0).flatten()).view_as(each.field)
+    corner = place + torch.div(place, source.rgb.shape[3] // stride, rounding_mode="floor") * reach
+    weight = each.weight * each.region.maps[grid] * (each.field >= 0)
+    corner, weight = (nnf.pad(positions, (reach,) * 4) for positions in (corner, weight))
+    bell = torch.hann_window(PATCH * stride + 2, periodic=False, device=place.device)[1:-1].view(PATCH, stride)
+    bell = (bell[:, None, :, None] * bell[:, None]).flatten(2)
+    rows, columns = (side + reach for side in place.shape)
+
+    def gather(band: slice) -> None:
+        height = band.stop - band.start
+        shown = squares.new_zeros(height, columns, 4, stride**2)  # red, green, blue, and the bells
+        for y in range(PATCH):
+            for x in range(PATCH):
+                there = slice(band.start + reach - y, band.stop + reach - y), slice(reach - x, reach - x + columns)
+                share = weight[there][..., None] * bell[y, x]
+                found = nnf.embedding(corner[there] + (y * squares_across + x), squares)
+                shown[:, :, :3].addcmul_(found.view(height, columns, 3, -1), share[:, :, None])
+                shown[:, :, 3] += share
+        pixels = nnf.pixel_shuffle(shown.flatten(2).movedim(2, 0)[None], stride)
+        top, bottom = band.start * stride - margin, min(band.stop * stride - margin, mass.shape[2])
+        pixels = pixels[:, :, max(0, -top) : bottom - top, margin : margin + mass.shape[3]]
+        colours[:, :, max(0, top) : bottom] += pixels[:, :3]
+        mass[:, :, max(0, top) : bottom] += pixels[:, 3:]
+
+    with on_all_cores(place.device) as run:
+        run(gather, bands(rows, columns, place.device, _GATHERED))

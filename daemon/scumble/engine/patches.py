@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from scumble.engine.bands import Each, bands, on_all_cores
+from scumble.engine.bands import Each, bands, choosing, on_all_cores
 
 PATCH = 7
 DIMENSIONS = 16
@@ -100,8 +100,8 @@ class Pieces:
         return found
 
     def prices(self, field: Tensor) -> Tensor:
-        """What each place costs by itself, (places,), for it is not allowed or used already: how often the places around
-        are used; of a style smaller than the picture, in times of the average."""
+        """What each place costs by itself, (places,), for it is not allowed or used already: how often the places
+        around are used; of a style smaller than the picture, in times of the average."""
         height, width = self.rgb.shape[2:]
         counts = torch.bincount(field.flatten(), minlength=len(self.digests))
         counts[self.none] = 0
@@ -142,22 +142,15 @@ class Laying:
     def sweep(self, each: Each, parts: Sequence[slice], seed: int) -> None:
         """Every pixel chooses among its own place, its neighbours' and two at random; `parts` are bands of rows."""
         prices = self.pieces.prices(self.field)
-        # the black squares of a chessboard, and then the white ones: were all to choose at once after their neighbours,
-        # these would change places for ever; and no band meets what another is just changing
         for turn in range(2):
             each(partial(self._choose, turn=turn, prices=prices, seed=seed + turn), parts)
 
     def _choose(self, rows: slice, turn: int, prices: Tensor, seed: int) -> None:
-        reach, across, stride = VOTING // 2, self.pieces.across, self.field.shape[1]
-        within = self.field[rows.start + reach : rows.stop + reach, reach : stride - reach]
-        y, x = (torch.arange(side, device=within.device) for side in within.shape)
-        chooses = ((y[:, None] + x) % 2 != (turn + rows.start) % 2).logical_and_(within != self.pieces.none)
-        asked = chooses.flatten().nonzero()[:, 0]
+        at, asked = choosing(self.field, VOTING // 2, self.pieces.none, rows, turn)
         if not len(asked):
             return
+        across, stride = self.pieces.across, self.field.shape[1]
         own = self.digests[rows].flatten(0, 1).index_select(0, asked).float()
-        row = torch.div(asked, within.shape[1], rounding_mode="floor")
-        at = asked + row * (2 * reach) + ((rows.start + reach) * stride + reach)
         field = self.field.view(-1)
         place = field.index_select(0, at)
         options = torch.stack(
