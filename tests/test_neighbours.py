@@ -267,6 +267,29 @@ def test_windows_give_the_same_matches_loss_and_gradient(trunk):
     assert (tiled_gradient - gradient).norm() <= 1e-4 * gradient.norm()
 
 
+def test_votes_are_means_of_the_styles_patches_under_bells(trunk):
+    style, strength = picture(1), 0.5 + 0.5 * picture(7, 48, 64)[:, :1]
+    term = term_for(trunk, style, picture(2), strength)
+    match(trunk, term, picture(2))
+    (matched,) = term.matched
+    reach = 3 * STRIDE // 2
+    source = np.pad(matched.candidates.rgb[0].numpy(), ((0, 0), (reach, reach), (reach, reach)), mode="edge")
+    ramp = np.sin(np.pi * np.arange(1, 4 * STRIDE + 1) / (4 * STRIDE + 1)) ** 2
+    colours, mass = np.zeros((3, 48 + 2 * reach, 64 + 2 * reach)), np.zeros((48 + 2 * reach, 64 + 2 * reach))
+    for y in range(24):
+        for x in range(32):
+            row, column = divmod(int(matched.candidates.places[matched.field[y, x]]), 64)
+            bell = np.outer(ramp, ramp) * float(matched.region.maps["grid"][y, x])
+            there = (slice(y * STRIDE, (y + 4) * STRIDE), slice(x * STRIDE, (x + 4) * STRIDE))
+            patch = source[:, row * STRIDE : (row + 4) * STRIDE, column * STRIDE : (column + 4) * STRIDE]
+            colours[(slice(None), *there)] += bell * patch
+            mass[there] += bell
+    inner = (slice(reach, -reach), slice(reach, -reach))
+    voted, heavy = term.votes()
+    assert np.allclose(heavy[0, 0].numpy(), mass[inner], rtol=1e-4)
+    assert np.allclose(voted[0].numpy(), colours[(slice(None), *inner)] / mass[inner], atol=1e-5)
+
+
 def test_only_rows_of_the_region_are_matched_and_voted_for(trunk):
     mask = torch.zeros(1, 1, 48, 64)
     mask[..., :24, :] = 1
