@@ -1,0 +1,121 @@
+"""What a job holds at most, beside what its plan predicts.
+
+    python tests/benchmarks/memory.py [--quick] [--only TEXT] [--json FILE]
+
+Every point is a process of its own, which paints two iterations at one scale. What is measured is its peak above what
+it held when all was imported, the pictures were there and a small picture had been painted: a worker's usual state.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from scumble.drawn import painting, scene
+from scumble.engine.accelerator import accelerator
+from scumble.engine.box import Box
+from scumble.engine.machine import device_of
+from scumble.engine.painter import Painter
+from scumble.picture import Picture
+from scumble.recipe import Recipe
+
+LITE, FULL = "embedded", "seeded-vgg19"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A square picture of `side` px painted at that size; `memory_mb` is the limit that makes tiles of it."""
+
+    side: int
+    features: str = LITE
+    precision: str = "auto"
+    optimizer: str = "adam"
+    style_loss: str = "neighbours"
+    memory_mb: int | None = None
+
+    @property
+    def name(self) -> str:
+        """All that tells it from others."""
+        limit = f", {self.memory_mb} MB" if self.memory_mb else ""
+        return f"{self.side}², {self.features} {self.precision}, {self.optimizer}, {self.style_loss}{limit}"
+
+
+POINTS = (
+    *(Point(side) for side in (256, 512, 1024, 2048)),
+    *(Point(side, style_loss="gram") for side in (256, 512, 1024, 2048)),
+    *(Point(side, precision="float32") for side in (512, 1024)),
+    *(Point(side, precision="float32", style_loss="gram") for side in (512, 1024)),
+    *(Point(side, optimizer="lbfgs", style_loss=loss) for side in (512, 1024) for loss in ("gram", "neighbours")),
+    *(Point(side, FULL, style_loss=loss) for side in (256, 512, 1024) for loss in ("gram", "neighbours")),
+    *(Point(side, FULL, "float32", style_loss="gram") for side in (256, 512)),
+    Point(2048, memory_mb=1000),
+    Point(2048, style_loss="gram", memory_mb=700),
+    Point(1024, FULL, style_loss="gram", memory_mb=700),
+    Point(4096, memory_mb=2600),
+    Point(4096, style_loss="gram", memory_mb=2600),
+)
+QUICK = (Point(512), Point(1024, style_loss="gram"), Point(1024, memory_mb=500))
+
+
+def measure(points: Sequence[Point] = POINTS) -> list[dict[str, Any]]:
+    """Each point with `peak_mb`, `predicted_mb` and `tile_px` (0: in one piece)."""
+    return [measured(point) for point in points]
+
+
+def measured(point: Point) -> dict[str, Any]:
+    """One point, in a fresh process."""
+    ran = subprocess.run(
+        [sys.executable, __file__, "--point", json.dumps(asdict(point))], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return {**asdict(point), **json.loads(ran.stdout)}
+
+
+def _here(point: Point) -> dict[str, float]:
+    device = device_of("auto")
+    host, painter = accelerator(device), Painter(str(device))
+    content, style = Picture.from_rgb(scene(point.side, point.side).rgb), Picture.from_rgb(painting("night", 512, 512))
+    asked = {name: value for name, value in asdict(point).items() if name != "side"}
+    recipe = Recipe.parse(
+        {**asked, "size": point.side, "styles": [{"picture": "style"}], "scales": 1, "iterations": [2]}
+    )
+    todo = painter.plan(content.size, Box(0, 0, *content.size), recipe)
+    idle = host.reset_peak()
+    painter.paint(content, recipe, {"style": style})
+    return {
+        "peak_mb": (host.peak_bytes() - idle) / 2**20,
+        "predicted_mb": todo.memory_mb,
+        "tile_px": todo.tile_px or 0,
+    }
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few points only")
+    parser.add_argument("--only", default="", metavar="TEXT", help="points whose name has this in it")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--point", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.point:
+        print(json.dumps(_here(Point(**json.loads(asked.point)))))
+        return
+    rows = []
+    print(f"{'':58} {'tiles':>6} {'measured':>9} {'predicted':>10}")
+    for point in QUICK if asked.quick else POINTS:
+        if asked.only in point.name:
+            row = measured(point)
+            rows.append(row)
+            off = row["predicted_mb"] / row["peak_mb"] - 1
+            tiles = row["tile_px"] or "-"
+            print(f"{point.name:58} {tiles:>6} {row['peak_mb']:6.0f} MB {row['predicted_mb']:7.0f} MB {off:+6.0%}")
+            sys.stdout.flush()
+    if asked.json:
+        asked.json.write_text(json.dumps({"points": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
