@@ -74,10 +74,7 @@ def _falling(rate: float, progress: float) -> float:
 
 
 def _project(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
-    return torch.maximum(
-        torch.minimum(x, torch.as_tensor(high, dtype=x.dtype, device=x.device)),
-        torch.as_tensor(low, dtype=x.dtype, device=x.device),
-    )
+    return x.clamp(max=high).clamp(min=low)  # numbers made tensors would be brought to the device each time
 
 
 class Adam:
