@@ -8,6 +8,7 @@ import faulthandler
 import json
 import os
 import struct
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -489,6 +490,35 @@ def check_krita_goes_on_while_it_composes(house):
     document.unlock()
 
 
+def check_krita_goes_on_while_it_converts(house):
+    """What waits for a conversion are many short steps, none of which waits for all of it."""
+    document, _ = large(house)
+    node = document.rootNode().childNodes()[0]
+    steps = house.canvas.take(house.subject(document, node), Rect(0, 0, 1000, 1000), (), False)
+    turns, most = 0, 0
+    for _ in steps:
+        QApplication.processEvents()
+        waits = any(thread.name == "scumble-waiter" for thread in threading.enumerate())
+        turns = turns + 1 if waits else 0
+        most = max(most, turns)
+    same(most > 3, True, "Krita's thread was held until all was converted:", most)
+
+
+def check_closed_while_it_converts(house):
+    """What is converted on another thread was read before, and needs its document no more."""
+    for _ in range(3):
+        document, _ = large(house)
+        node = document.rootNode().childNodes()[0]
+        steps = house.canvas.take(house.subject(document, node), Rect(0, 0, 1000, 1000), (), False)
+        while not any(thread.name == "scumble-waiter" for thread in threading.enumerate()):
+            next(steps)
+        KEPT.remove(document)
+        document.setModified(False)
+        document.close()
+        plane = house.finish(steps).content
+        near(eight(plane, 999, 999), [188, 137, 225, 255], 1, "the last pixel")
+
+
 def check_closed_while_it_composes(house):
     for _ in range(3):
         document, layer = large(house)
@@ -517,9 +547,9 @@ def check_adding_is_one_step(house):
         same(document.modified(), False, "modified before the layer is there")
         next(steps)
         events()
-    same(document.modified(), True, "modified by the layer")
     same([len(each.childNodes()) for each in document.rootNode().childNodes()], [0, 0, 1], "masks")
     house.finish(steps)
+    same(document.modified(), True, "modified by the layer")
 
 
 # ------------------------------------------------------------------------------------------------ selections, regions

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from .link.canvas import Steps
 from .link.errors import LinkError
 from .link.text import tr
 from .qt import QtCore
+from .waiter import Waiter
 
 SRGB_PROFILE = "sRGB-elle-V2-srgbtrc.icc"
 _SIDE = 8
@@ -46,43 +48,54 @@ def space_of(node: Any) -> Space:
 
 
 class Bench:
-    """`krita` is Krita's instance. All of it runs on Krita's own thread."""
+    """`krita` is Krita's instance. All of it is called on Krita's own thread."""
 
-    def __init__(self, krita: Any) -> None:
+    def __init__(self, krita: Any, waiter: Waiter) -> None:
         self._krita = krita
+        self._waiter = waiter
         self._pattern: Any = None
         self._mask_pattern: Any = None
 
-    def convert(self, data: bytes, pixels: int, source: Space, target: Space) -> bytes:
+    def converted(self, data: bytes, pixels: int, source: Space, target: Space) -> Generator[None, None, bytes]:
         """That many raw pixels in another colour space. `LinkError` host-refused where Krita cannot.
 
         Krita converts whole tiles of 64 × 64 px: they are laid out to fill these, whatever shape they came in.
         """
         if source == target:
             return data
-        copy = self._plain().clone()
+        yield from self._prepare()
+        copy = self._pattern.clone()
         node = copy.createNode("pixels", "paintlayer")
-        _change(node, source)
+        yield from self._change(copy, node, source)
         width, height = _LAID_OUT, -(-pixels // _LAID_OUT)
         whole = len(data) // pixels * width * height
         node.setPixelData(QtCore.QByteArray(data.ljust(whole, b"\0")), 0, 0, width, height)
         if any(space.model in _COARSE and space.depth in ("U8", "U16") for space in (source, target)):
-            _change(node, srgb(4))
-        _change(node, target)
+            yield from self._change(copy, node, srgb(4))
+        yield from self._change(copy, node, target)
         found = bytes(node.pixelData(0, 0, width, height))
         return found[: len(found) // (width * height) * pixels]
 
+    def _change(self, document: Any, node: Any, space: Space) -> Steps:
+        if space_of(node) == space:
+            return
+        yield from self._waiter.change(document, node, space)
+        # Nothing has changed where a profile is not found; 5.1 takes another one.
+        if space_of(node)[:2] != space[:2]:
+            raise LinkError("host-refused", tr("Krita cannot convert the colours {space}.", space=" ".join(space)))
+
     def prepared(self) -> Steps:
-        """Make ready for `masked`, which else takes a quarter of a second the first time."""
-        plain = self._plain()
-        yield
-        if not _makes_masks(plain):
-            self._masks()
-            yield
+        """Make ready for `masked`: the first time that takes a quarter of a second and more."""
+        yield from self._prepare()
+        if self._mask_pattern is None and not _makes_masks(self._pattern):
+            self._mask_pattern = yield from _hidden(self._with_mask())
 
     def masked(self, document: Any, layer: Any, name: str) -> Any:
-        """A layer like one that was just created by a document, but with a transparency mask that hides all."""
-        copy = self._plain().clone()
+        """A layer like one that was just created by a document, but with a transparency mask that hides all.
+
+        What it needs has been `prepared`.
+        """
+        copy = self._pattern.clone()
         root = copy.rootNode()
         root.addChildNode(layer, None)
         mine = next(each for each in root.childNodes() if each.uniqueId() == layer.uniqueId())
@@ -95,7 +108,7 @@ class Bench:
 
     def _mask(self, document: Any, name: str) -> Any:
         if not _makes_masks(document):
-            mask = self._masks().rootNode().childNodes()[0].childNodes()[0].duplicate()
+            mask = self._mask_pattern.rootNode().childNodes()[0].childNodes()[0].duplicate()
             mask.setName(name)
             return mask
         from krita import Selection
@@ -104,25 +117,22 @@ class Bench:
         mask.setSelection(Selection())
         return mask
 
-    def _plain(self) -> Any:
+    def _prepare(self) -> Steps:
         if self._pattern is None:
-            first = self._krita.createDocument(_SIDE, _SIDE, "Scumble", *srgb(1), 72.0)
-            self._pattern = _hidden(first)
-        return self._pattern
+            plain = self._krita.createDocument(_SIDE, _SIDE, "Scumble", *srgb(1), 72.0)
+            self._pattern = yield from _hidden(plain)
 
-    def _masks(self) -> Any:
+    def _with_mask(self) -> Any:
         """A document whose only layer has a transparency mask: 5.1 has no other way to one that can be written to."""
-        if self._mask_pattern is None:
-            with tempfile.TemporaryDirectory(prefix="scumble-") as folder:
-                path = Path(folder) / "mask.kra"
-                with zipfile.ZipFile(path, "w") as archive:
-                    for name, content in _MASK_FILES.items():
-                        archive.writestr(name, content)
-                first = self._opened(path)
-            if first is None:
-                raise LinkError("host-refused", tr("Krita did not make a mask."))
-            self._mask_pattern = _hidden(first)
-        return self._mask_pattern
+        with tempfile.TemporaryDirectory(prefix="scumble-") as folder:
+            path = Path(folder) / "mask.kra"
+            with zipfile.ZipFile(path, "w") as archive:
+                for name, content in _MASK_FILES.items():
+                    archive.writestr(name, content)
+            found = self._opened(path)
+        if found is None:
+            raise LinkError("host-refused", tr("Krita did not make a mask."))
+        return found
 
     def _opened(self, path: Path) -> Any:
         """A document, or None; without the window in which Krita says what it misses in a file."""
@@ -139,20 +149,15 @@ def _makes_masks(document: Any) -> bool:
     return hasattr(document, "createTransparencyMask")
 
 
-def _hidden(document: Any) -> Any:
-    """A copy that Krita has in no list; the document itself is closed."""
-    copy = document.clone()
-    document.close()
+def _hidden(document: Any) -> Generator[None, None, Any]:
+    """A copy that Krita has in no list; the document itself is closed. To make it and to close it are long steps."""
+    try:
+        yield
+        copy = document.clone()
+    finally:
+        document.close()
+    yield
     return copy
-
-
-def _change(node: Any, space: Space) -> None:
-    if space_of(node) == space:
-        return
-    node.setColorSpace(*space)
-    # False, or nothing at all, where a profile is not found; 5.1 says True in any case.
-    if space_of(node)[:2] != space[:2]:
-        raise LinkError("host-refused", tr("Krita cannot convert the colours {space}.", space=" ".join(space)))
 
 
 _MASK_DOCUMENT = f"""<?xml version="1.0" encoding="UTF-8"?>

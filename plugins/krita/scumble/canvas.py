@@ -13,7 +13,6 @@ from typing import Any
 
 from . import pictures
 from .bench import Bench, Space, space_of, srgb
-from .composer import Composer
 from .link.canvas import Canvas, Layer, LayerName, Placed, Region, Steps, Subject, Taken
 from .link.errors import LinkError
 from .link.pixels import Plane, Rect, bgr, eight_bits, png, rgb
@@ -21,6 +20,7 @@ from .link.steps import aside, in_bands, write
 from .link.styles import MOST_PX
 from .link.text import mark, tr
 from .qt import Qt, QtCore, QtWidgets
+from .waiter import Waiter
 
 _GROUP = "scumble"
 _RECIPE = "scumble/layer/{layer}"
@@ -28,6 +28,10 @@ _PATIENCE_S = 60.0
 """How long a new layer waits for the end of a brush stroke."""
 _NAP_S = 0.002
 """How long a step rests that only waits."""
+_LOOK_MS = 20
+"""How long a picture that Krita still composes is left alone."""
+_BAND_PX = 1 << 17
+"""The pixels that are converted at a time."""
 _EVERYWHERE = ("filterlayer", "filllayer")
 """Layers whose bounds are said to be empty, though they show something on the whole canvas."""
 _MASKS = ("transparencymask", "filtermask", "transformmask", "selectionmask", "colorizemask")
@@ -43,8 +47,8 @@ class KritaCanvas(Canvas):
 
         self._krita = Krita.instance()
         self._docker = docker
-        self._bench = Bench(self._krita)
-        self._composer = Composer(self._krita)
+        self._waiter = Waiter(self._krita)
+        self._bench = Bench(self._krita, self._waiter)
         self.host = f"Krita {self._krita.version().split()[0]}"
 
     # ------------------------------------------------------------------------------------------------ looking
@@ -95,7 +99,20 @@ class KritaCanvas(Canvas):
 
     def show(self, document: str, layer: str, shown: bool) -> None:
         self._node(document, layer).setVisible(shown)
-        self._composer.refresh(self._document(document))
+        self._compose(document, layer, shown)
+
+    def _compose(self, document: str, layer: str, shown: bool) -> None:
+        """Have the picture composed with a layer that was shown or hidden, as soon as Krita has time for it."""
+        try:
+            found, node = self._document(document), self._node(document, layer)
+        except LinkError:
+            return
+        if node.visible() != shown:
+            return
+        if _is_idle(found):
+            self._waiter.refresh(found, node)
+        else:
+            QtCore.QTimer.singleShot(_LOOK_MS, lambda: self._compose(document, layer, shown))
 
     def recipe(self) -> str | None:
         document, node = self._active()
@@ -132,17 +149,9 @@ class KritaCanvas(Canvas):
         if layer.mask is not None:
             new = self._bench.masked(document, new, tr("Transparency mask"))
             yield
-        source, target = srgb(layer.pixels.depth), space_of(new)
-        ordered = rgb if layer.pixels.depth == 4 else bgr
-
-        def paint(data: Any, x: int, y: int, width: int, height: int) -> None:
-            self._document(layer.document)
-            plane = ordered(Plane(width, height, 4, layer.pixels.depth, data, layer.pixels.is_bgr))
-            converted = self._bench.convert(bytes(plane.data), width * height, source, target)
-            new.setPixelData(QtCore.QByteArray(converted), x, y, width, height)
-
-        yield from write(paint, layer.pixels, box)
+        yield from self._paint(new, layer)
         if layer.mask is not None:
+            document = self._document(layer.document)
             mask = new.childNodes()[0]
             # The tiles of a mask say where Krita composes anew. A group that had a single layer, whose own pixels it
             # showed, would show nothing beyond them with a second one (5.1.5 to 5.3.4): so they reach all corners.
@@ -156,6 +165,19 @@ class KritaCanvas(Canvas):
             yield from write(cover, eight_bits(layer.mask), box)
         yield from self._pause(layer.document)
         return (yield from self._add(layer, new))
+
+    def _paint(self, new: Any, layer: Layer) -> Steps:
+        """Give the pixels of a layer to a node that is not yet in its document."""
+        box, plane, view = layer.box, layer.pixels, memoryview(layer.pixels.data).cast("B")
+        source, target = srgb(plane.depth), space_of(new)
+        ordered = rgb if plane.depth == 4 else bgr
+        for y, rows in _bands(box):
+            rest = view[y * plane.stride : (y + rows) * plane.stride]
+            band = ordered(Plane(box.width, rows, 4, plane.depth, rest, plane.is_bgr))
+            data = yield from self._bench.converted(bytes(band.data), box.width * rows, source, target)
+            self._document(layer.document)
+            new.setPixelData(QtCore.QByteArray(data), box.x, box.y + y, box.width, rows)
+            yield
 
     def _add(self, layer: Layer, new: Any) -> Steps:
         """The step of undo, and what must be put right after it."""
@@ -175,7 +197,7 @@ class KritaCanvas(Canvas):
         if layer.recipe:
             name = _RECIPE.format(layer=_id(new))
             document.setAnnotation(name, "Scumble", QtCore.QByteArray(layer.recipe.encode()))
-        adding = self._composer.add(parent, new, below)
+        adding = self._waiter.add(parent, new, below)
         was_there, turns = False, 3
         while turns:
             adding.join(_NAP_S)
@@ -279,12 +301,9 @@ class KritaCanvas(Canvas):
             return raw
         out, view = bytearray(), memoryview(raw)
         stride = len(raw) // box.height
-
-        def work(y: int, rows: int) -> None:
+        for y, rows in _bands(box):
             band = bytes(view[y * stride : (y + rows) * stride])
-            out.extend(self._bench.convert(band, box.width * rows, source, target))
-
-        yield from in_bands(box, 1 << 16, work)
+            out += yield from self._bench.converted(band, box.width * rows, source, target)
         return out
 
     def _pause(self, document: str) -> Steps:
@@ -296,6 +315,13 @@ class KritaCanvas(Canvas):
                 return
             time.sleep(_NAP_S)
             yield
+
+
+def _bands(box: Rect) -> Iterator[tuple[int, int]]:
+    """Where bands of a box begin, and how many rows they have: what takes long in them is waited for elsewhere."""
+    rows = max(_BAND_PX // box.width, 1)
+    for y in range(0, box.height, rows):
+        yield y, min(rows, box.height - y)
 
 
 def _read(source: Callable[[], Callable[..., Any]], box: Rect) -> Generator[None, None, bytearray]:
