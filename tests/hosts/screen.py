@@ -9,8 +9,9 @@ What is done with the host meanwhile is done from inside it, or by `screen.xdo`,
 import zlib
 
 SIZE = "1600x1000x24"
+# Abstract sockets are the whole machine's, whatever root a screen is in; a root's own folder holds the other kind.
 _START = """
-Xvfb {number} -screen 0 {size} -nolisten tcp >/dev/null 2>&1 &
+Xvfb {number} -screen 0 {size} -nolisten tcp -nolisten local >/dev/null 2>&1 &
 export DISPLAY={number}
 for _ in $(seq 100); do xdpyinfo >/dev/null 2>&1 && break; sleep 0.1; done
 openbox >/dev/null 2>&1 &
