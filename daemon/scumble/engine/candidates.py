@@ -53,10 +53,8 @@ def grid_map(maps: Maps, taps: Iterable[str], stride: int, strides: Mapping[str,
     """The taps' maps brought to a grid of `stride` px, each (1, channels, height, width), float32."""
     found = []
     for tap in taps:
-        features = maps[tap].float()
-        if strides[tap] < stride:
-            features = nnf.avg_pool2d(features, stride // strides[tap])
-        elif strides[tap] > stride:
+        features = _pooled(maps[tap], max(1, stride // strides[tap]))
+        if strides[tap] > stride:
             features = nnf.interpolate(
                 features, scale_factor=strides[tap] // stride, mode="bilinear", align_corners=False
             )
@@ -64,25 +62,32 @@ def grid_map(maps: Maps, taps: Iterable[str], stride: int, strides: Mapping[str,
     return found
 
 
-def grid_slopes(
-    slopes: Sequence[Tensor], maps: Maps, taps: Sequence[str], stride: int, strides: Mapping[str, int]
-) -> dict[str, Tensor]:
-    """The adjoint of `grid_map`: of gradients on the grid, (positions, channels) for each tap, those with respect to
-    the taps' maps."""
-    found = {}
-    for tap, slope in zip(taps, slopes, strict=True):
-        height, width = maps[tap].shape[2:]
-        ratio = strides[tap] / stride
-        across = (round(height * ratio), round(width * ratio))
-        slope = slope.view(1, *across, slope.shape[1]).permute(0, 3, 1, 2)
-        if ratio < 1:
-            slope = nnf.interpolate(slope * ratio**2, scale_factor=stride // strides[tap], mode="nearest")
-        elif ratio > 1:
-            slope = torch.ops.aten.upsample_bilinear2d_backward(
-                slope, across, [1, slope.shape[1], height, width], False, ratio, ratio
-            )
-        found[tap] = slope
-    return found
+def _pooled(features: Tensor, factor: int) -> Tensor:
+    if factor == 1:
+        return features.float()
+    # piecewise, for all of the first layer in float32 is as large as everything else
+    height, width = features.shape[2:]
+    parts = [
+        nnf.avg_pool2d(features[:, :, rows.start * factor : rows.stop * factor].float(), factor)
+        for rows in bands(height // factor, width * factor, features.device)
+    ]
+    return torch.cat(parts, 2)
+
+
+def add_grid_slope(g: Tensor, slope: Tensor, factor: float) -> None:
+    """Add to `g`, the gradient of a tap's map, what the adjoint of `grid_map` makes of `slope`, a gradient on the grid,
+    (positions, channels). `factor` is the tap's stride by the grid's."""
+    _, channels, height, width = g.shape
+    rows, columns = round(height * factor), round(width * factor)
+    slope = slope.view(rows, columns, channels)
+    if factor > 1:
+        back = torch.ops.aten.upsample_bilinear2d_backward
+        slope = slope.permute(2, 0, 1)[None]
+        g += back(slope, (rows, columns), [1, channels, height, width], False, factor, factor).to(g.dtype)
+        return
+    times = height // rows
+    across = (slope * factor**2).to(g.dtype).repeat_interleave(times, 1)
+    g.permute(0, 2, 3, 1)[0].unflatten(0, (rows, times)).add_(across[:, None])
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from scumble.engine.bands import bands, on_all_cores
-from scumble.engine.candidates import Candidates, grid_map, grid_slopes, to_pixels
+from scumble.engine.candidates import Candidates, add_grid_slope, grid_map, to_pixels
 from scumble.engine.patches import lay
 from scumble.engine.regions import RegionWeights, Rows, zeros_like_map
 from scumble.engine.tiles import Window
@@ -154,11 +154,13 @@ class NeighbourTerm:
         if slope is None:
             return g
         g = zeros_like_map(maps[tap]) if g is None else g
-        return g.add_(slope.to(g.dtype))
+        add_grid_slope(g, slope, self._strides[tap] / self._stride)
+        return g
 
     @torch.no_grad()
     def _pull(self, maps: Maps, window: Window, *, wanted: bool = True) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """The losses of a window, scalars, and, if it is wanted, its gradient with respect to each tap."""
+        """The losses of a window, scalars, and, if it is wanted, its gradient with respect to each tap on the grid,
+        (positions, channels)."""
         losses: list[Tensor] = []
         on_grid: list[Tensor] | None = None
         for each, columns, rows in self._rows(maps, window):
@@ -183,7 +185,7 @@ class NeighbourTerm:
                 rows.add(layer, part)
         if on_grid is None:
             return losses, {}
-        return losses, grid_slopes(on_grid, maps, self.taps, self._stride, self._strides)
+        return losses, dict(zip(self.taps, on_grid, strict=True))
 
     def _rows(self, maps: Maps, window: Window) -> list[tuple[Matched, list[Tensor], Rows]]:
         layers = [
