@@ -18,6 +18,7 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from scumble.engine.bands import bands, choosing, on_all_cores
+from scumble.engine.machine import in_double
 from scumble.engine.patches import Pieces
 from scumble.engine.tiles import Window
 from scumble.engine.vgg import Maps, Network
@@ -87,7 +88,7 @@ def add_grid_slope(g: Tensor, slope: Tensor, factor: float) -> None:
         return
     times = height // rows
     across = (slope * factor**2).to(g.dtype).repeat_interleave(times, 1)
-    g.permute(0, 2, 3, 1)[0].unflatten(0, (rows, times)).add_(across[:, None])
+    g.permute(0, 2, 3, 1)[0].view(rows, times, width, channels).add_(across[:, None])
 
 
 @dataclass(frozen=True)
@@ -272,11 +273,11 @@ def candidates(
     )
     vectors = nnf.normalize(_standard(rows, means, scales), dim=1)
     sample = vectors[:: max(1, len(vectors) // 8192)]
-    moments = (sample.T @ sample).double()
+    moments = in_double(sample.T @ sample)
     # a flat style spans few dimensions, and the solver does not converge on what is left of the others
     moments += torch.eye(len(moments), device=moments.device) * (1e-6 * moments.diagonal().mean() + 1e-12)
     _, components = torch.linalg.eigh(moments)
-    basis = components[:, -SEARCH_DIMENSIONS:].to(vectors.dtype).contiguous()
+    basis = components[:, -SEARCH_DIMENSIONS:].to(vectors).contiguous()
     # the search is most of the work, and a neighbour as near to three digits is as good
     search = torch.bfloat16 if getattr(network, "dtype", None) is torch.bfloat16 else torch.float32
     projected = nnf.normalize(vectors @ basis, dim=1).to(search)

@@ -26,6 +26,7 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from scumble.engine.bands import Each, bands, choosing, on_all_cores
+from scumble.engine.machine import in_double
 
 PATCH = 7
 DIMENSIONS = 16
@@ -56,8 +57,8 @@ class Pieces:
     """What a style offers: its picture `rgb` (1, 3, height, width), `allowed` (places,) where a piece may come from.
 
     `filters` (dimensions, 3, side, side) make digests in units in which the variance of the style's own is one. With
-    the margin around, (places, …), are `digests` (dimensions), the leading dimensions last; `leading`, these by
-    themselves; and `colours` (4), red, green, blue, 1, or zeros where there is nothing.
+    the margin around, (places, …), are `digests` (dimensions), bfloat16, the leading dimensions last; `leading`, these
+    by themselves; and `colours` (4), red, green, blue, 1, or zeros where there is nothing.
     """
 
     rgb: Tensor
@@ -70,15 +71,17 @@ class Pieces:
     @classmethod
     def of(cls, rgb: Tensor, allowed: Tensor) -> "Pieces":
         """Learn the components and the unit from the style's own allowed patches."""
-        filters = _components(rgb, allowed)
-        digests = digest(rgb, filters)
-        offered = digests.flatten(0, 1)[allowed]
-        unit = max(float((offered - offered.mean(0)).square().sum(1).mean()) ** 0.5, 1e-4)
-        digests = nnf.pad(digests.div_(unit), (0, 0, NEAR, NEAR, NEAR, NEAR)).flatten(0, 1)
+        filters, (height, width) = _components(rgb, allowed), rgb.shape[2:]
+        digests = torch.zeros(
+            height + 2 * NEAR, width + 2 * NEAR, len(filters), dtype=torch.bfloat16, device=rgb.device
+        )
+        for rows in bands(height, width, rgb.device):
+            digests[NEAR + rows.start : NEAR + rows.stop, NEAR : NEAR + width] = digest(rgb, filters, rows)
         reach = VOTING // 2
         colours = nnf.pad(torch.cat([rgb, torch.ones_like(rgb[:, :1])], 1), (reach,) * 4, mode="replicate")
         colours = nnf.pad(colours, (NEAR - reach,) * 4)[0].flatten(1).T.contiguous()
-        return cls(rgb, allowed, filters / unit, digests, digests[:, -_LEADING:].contiguous(), colours)
+        digests = digests.flatten(0, 1)
+        return cls(rgb, allowed, filters, digests, digests[:, -_LEADING:].contiguous(), colours)
 
     @property
     def across(self) -> int:
@@ -134,10 +137,7 @@ class Laying:
 
     def look(self, rows: slice) -> None:
         """Learn the digests of some rows of the picture."""
-        reach, height = PATCH // 2, self.picture.shape[2]
-        seen = self.picture[:, :, max(0, rows.start - reach) : rows.stop + reach]
-        beyond = max(0, reach - rows.start), max(0, rows.stop + reach - height)
-        self.digests[rows] = digest(seen, self.pieces.filters, beyond)
+        self.digests[rows] = digest(self.picture, self.pieces.filters, rows)
 
     def sweep(self, each: Each, parts: Sequence[slice], seed: int) -> None:
         """Every pixel chooses among its own place, its neighbours' and two at random; `parts` are bands of rows."""
@@ -164,7 +164,7 @@ class Laying:
 
     def _far(self, own: Tensor, places: Tensor) -> Tensor:
         """The squared distances of some digests, (rows, dimensions), from those of places (rows,)."""
-        away = nnf.embedding(places, self.pieces.digests).sub_(own).square_()
+        away = (nnf.embedding(places, self.pieces.digests) - own).square_()
         return away @ away.new_ones(away.shape[1])
 
     def _gone_on(
@@ -201,7 +201,7 @@ class Laying:
         anywhere = within(NEAR, *self.pieces.rgb.shape[2:])
         for places in (near, anywhere):
             price = prices.index_select(0, places)
-            away = nnf.embedding(places, self.pieces.leading).sub_(own[:, -_LEADING:]).square_()
+            away = nnf.embedding(places, self.pieces.leading).float().sub_(own[:, -_LEADING:]).square_()
             row = (price.add(away @ away.new_ones(_LEADING)) < least).nonzero()[:, 0]
             places = places.index_select(0, row)
             found = self._far(own.index_select(0, row), places).add_(price.index_select(0, row))
@@ -271,7 +271,8 @@ def _sum(parts: Iterable[Tensor]) -> Tensor:
 
 
 def _components(rgb: Tensor, allowed: Tensor) -> Tensor:
-    """The leading components of the weighted patches, as filters; after PCA on moments about gray."""
+    """The leading components of the weighted patches, as filters, in units in which the variance of what they find is
+    one; after PCA on moments about gray, of a sample."""
     root = _bell(PATCH).sqrt().to(rgb.device)
     padded = nnf.pad(rgb - 0.5, (PATCH // 2,) * 4, mode="replicate")[0]
     places = allowed.nonzero()[:, 0]
@@ -279,20 +280,20 @@ def _components(rgb: Tensor, allowed: Tensor) -> Tensor:
     width = rgb.shape[3]
     y, x = torch.div(places, width, rounding_mode="floor"), places % width
     patches = padded.unfold(1, PATCH, 1).unfold(2, PATCH, 1)[:, y, x]
-    rows = (patches * root).permute(1, 0, 2, 3).flatten(1).double()
+    rows = in_double((patches * root).permute(1, 0, 2, 3).flatten(1))
     moments = rows.T @ rows
     moments += torch.eye(len(moments), device=moments.device) * (1e-9 * moments.diagonal().mean() + 1e-12)
     _, components = torch.linalg.eigh(moments)
-    leading: Tensor = components[:, -DIMENSIONS:].T.reshape(-1, 3, PATCH, PATCH).to(rgb.dtype)
-    return (leading * root).contiguous()
+    leading = components[:, -DIMENSIONS:]
+    found = rows @ leading
+    unit = max(float((found - found.mean(0)).square().sum(1).mean()) ** 0.5, 1e-4)
+    filters: Tensor = (leading / unit).T.reshape(-1, 3, PATCH, PATCH).to(rgb)
+    return (filters * root).contiguous()
 
 
-def digest(rgb: Tensor, filters: Tensor, beyond: tuple[int, int] | None = None) -> Tensor:
-    """The digest of every patch of a picture, (height, width, dimensions).
-
-    Its edge is repeated around it; by so many rows above and below, if these are told, for the others were given.
-    """
-    reach = PATCH // 2
-    above, below = beyond or (reach, reach)
-    found = nnf.conv2d(nnf.pad(rgb - 0.5, (reach, reach, above, below), mode="replicate"), filters)
-    return found[0].permute(1, 2, 0)
+def digest(rgb: Tensor, filters: Tensor, rows: slice) -> Tensor:
+    """The digests of the patches around some rows of a picture, (rows, width, dimensions); its edge is repeated."""
+    reach, height = PATCH // 2, rgb.shape[2]
+    seen = rgb[:, :, max(0, rows.start - reach) : rows.stop + reach] - 0.5
+    beyond = reach, reach, max(0, reach - rows.start), max(0, rows.stop + reach - height)
+    return nnf.conv2d(nnf.pad(seen, beyond, mode="replicate"), filters)[0].permute(1, 2, 0)
