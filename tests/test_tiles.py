@@ -91,31 +91,35 @@ FRAME = Frame((1, 2))
 
 
 class Padded:
-    """What is seen of a picture: its sides on the grid."""
+    """What is seen of a picture of that size: its sides on the grid."""
+
+    def __init__(self, height=HEIGHT, width=WIDTH):
+        self.size = height, width
 
     def see(self, x):
         return pad_to_multiple(x, GRID)
 
     def unsee(self, gradient):
-        return unpad(gradient, HEIGHT, WIDTH)
+        return unpad(gradient, *self.size)
 
 
-def soft_masks():
+def soft_masks(padded=PADDED):
     """Two soft regions that overlap, and leave a corner to nobody."""
-    y, x = torch.meshgrid(*(torch.linspace(-1, 1, side) for side in PADDED), indexing="ij")
+    y, x = torch.meshgrid(*(torch.linspace(-1, 1, side) for side in padded), indexing="ij")
     return [torch.sigmoid(8 * side)[None, None] * (x + y < 1.5) for side in (x + y / 3, -x)]
 
 
-def regions_of(network):
-    return [region_weights(mask, network.taps, network.stride, network.radius) for mask in soft_masks()]
+def regions_of(network, padded=PADDED):
+    return [region_weights(mask, network.taps, network.stride, network.radius) for mask in soft_masks(padded)]
 
 
-def objective(tile):
-    regions = regions_of(NETWORK)
+def objective(tile, height=HEIGHT, width=WIDTH):
+    style, content = (pad_to_multiple(smooth(height, width, seed=seed), GRID) for seed in (50, 90))
+    padded = tuple(style.shape[2:])
+    regions = regions_of(NETWORK, padded)
     halo = max(NETWORK.radius.values())
-    around = windows(*PADDED, tile, halo, GRID)
-    style, content = (pad_to_multiple(smooth(HEIGHT, WIDTH, seed=seed), GRID) for seed in (50, 90))
-    targets = survey(NETWORK, style, windows(*PADDED, None, halo, GRID), regions, CHAIN).statistics
+    around = windows(*padded, tile, halo, GRID)
+    targets = survey(NETWORK, style, windows(*padded, None, halo, GRID), regions, CHAIN).statistics
     kept = survey(NETWORK, content, around, [], (), ["conv4_1"]).maps["conv4_1"]
     terms = [
         StyleTerm(
@@ -132,14 +136,14 @@ def objective(tile):
         ContentTerm("conv4_1", kept, regions[0], form, weight)
         for form, weight in ((ContentForm.MEAN, 3.0), (ContentForm.HALF_SUM, 0.01))
     ]
-    of_frame = regions_of(FRAME)
+    of_frame = regions_of(FRAME, padded)
     in_frame = [
         StyleTerm("frame", Statistic(tap, tap), [(of_frame[0], [StyleTarget(torch.eye(54), 0.1)])])
         for tap in FRAME.taps
     ]
     asked = PictureTerms(tv_weight=0.01, range_weight=0.1, low=0.2, high=0.8)
-    active = (soft_masks()[0][..., :HEIGHT, :WIDTH] > 0.01).float()
-    return Objective([(NETWORK, terms), (FRAME, in_frame)], around, Padded(), asked, active)
+    active = (soft_masks(padded)[0][..., :height, :width] > 0.01).float()
+    return Objective([(NETWORK, terms), (FRAME, in_frame)], around, Padded(height, width), asked, active)
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +163,15 @@ def test_the_gradient_in_tiles_equals_the_one_in_one_piece(in_one_piece, tile):
     found = objective(tile).evaluate(smooth(HEIGHT, WIDTH))
     assert found.gradient.shape == (1, 3, HEIGHT, WIDTH)
     assert relative(found.gradient, in_one_piece.gradient) < 1e-5
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(81, 150), st.integers(81, 150), st.sampled_from([8, 32, 40, 56]), st.integers(0, 5))
+def test_any_size_and_any_tile_give_the_same(height, width, tile, seed):
+    x = smooth(height, width, seed=seed)
+    wanted, found = (objective(each, height, width).evaluate(x) for each in (None, tile))
+    assert found.parts == pytest.approx(wanted.parts, rel=1e-5)
+    assert relative(found.gradient, wanted.gradient) < 1e-5
 
 
 def test_a_halo_that_is_too_narrow_would_be_noticed(in_one_piece):
