@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 
 from scumble.engine import embedded, painter
 from scumble.engine import weights as store
-from scumble.engine.candidates import FINE_GRID
 from scumble.engine.features import describe, profile, resolve
 from scumble.engine.geometry import Geometry, filter_values, halo
 from scumble.engine.machine import dtype_of
@@ -68,10 +67,10 @@ def planned_with_the_network(recipe, weights, dtype):
     with_weights._weights = {with_weights._weights_key(recipe): weights}
     easel = with_weights._easel(recipe, weights, profile(weights))
     trunk = easel.trunk
-    held = sum(w.numel() for w in trunk.weights.filters.values()) * 2 * dtype.itemsize
+    filters = sum(w.numel() for w in trunk.weights.filters.values())
     asked = with_weights._weighting(recipe, weights, profile(weights))
-    columns = sum(trunk.channels.get(tap.replace("preact", "conv"), 512) for tap in asked.neighbours) / FINE_GRID**2
-    cost = footprint(trunk.channels_per_px, dtype.itemsize, recipe.optimizer, held, columns)
+    columns = sum(trunk.channels.get(tap.replace("preact", "conv"), 512) for tap in asked.neighbours)
+    cost = footprint(trunk.channels_per_px, dtype.itemsize, recipe.optimizer, filters, columns)
     assert trunk.device == device
     return easel, plan(300, 200, Box(10, 20, 200, 100), recipe, cost, PLENTY, int(easel.halo))
 

@@ -260,9 +260,17 @@ def test_a_footprint_is_linear():
 
 
 def test_half_the_type_is_half_the_maps():
-    channels = {"conv1_1": 64.0, "conv2_1": 32.0}
-    wide, narrow = (footprint(channels, size, Optimizer.ADAM, 0) for size in (4, 2))
-    assert narrow.per_window_px == pytest.approx(wide.per_window_px / 2, rel=0.05)
+    one, more = {"conv1_1": 64.0}, {"conv1_1": 64.0, "conv2_1": 32.0}
+    maps = {
+        size: footprint(more, size, Optimizer.ADAM, 0).per_window_px
+        - footprint(one, size, Optimizer.ADAM, 0).per_window_px
+        for size in (4, 2)
+    }
+    assert maps == {4: 4 * 32, 2: 2 * 32}
+
+
+def test_filters_are_held_as_read_and_for_both_directions():
+    assert footprint({"conv1_1": 64.0}, 2, Optimizer.ADAM, 1000).fixed == 1000 * (4 + 2 + 2)
 
 
 def test_lbfgs_holds_its_history():
@@ -288,7 +296,7 @@ def test_pieces_of_the_style_save_iterations():
 
 def test_a_footprint_knows_whether_neighbours_are_looked_for():
     channels = {"conv1_1": 64.0}
-    without, matching = (footprint(channels, 4, Optimizer.ADAM, 0, columns) for columns in (0.0, 10.0))
+    without, matching = (footprint(channels, 4, Optimizer.ADAM, 0, columns) for columns in (0, 160))
     assert not without.matches
     assert matching.matches
     assert matching.per_picture_px > without.per_picture_px + 10 * 4

@@ -182,7 +182,7 @@ def trunk_of(network: str, dtype: torch.dtype, device: torch.device) -> Trunk:
 def at_work(trunk: Trunk, size: int) -> Iterator[Accelerator]:
     """The device as it is during a job of `size` × `size` px."""
     host, pixels = accelerator(trunk.device), size**2
-    expected = footprint(trunk.channels_per_px, trunk.dtype.itemsize, Optimizer.ADAM, 0.0).bytes(pixels, pixels)
+    expected = footprint(trunk.channels_per_px, trunk.dtype.itemsize, Optimizer.ADAM, 0).bytes(pixels, pixels)
     with held_pages(expected), host.painting():
         yield host
 

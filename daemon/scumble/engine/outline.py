@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 
-from scumble.engine.candidates import FINE_GRID
 from scumble.engine.compose import Weighting, weighting
 from scumble.engine.features import describe, profile
 from scumble.engine.geometry import Geometry, filter_values, halo
@@ -31,11 +30,10 @@ class Outline:
         return halo([self.trunk] if self.frame is None else [self.trunk, self.frame])
 
     def footprint(self, dtype: torch.dtype, optimizer: Optimizer) -> Footprint:
-        """The memory of a step in that type; the filters are held twice, for both directions."""
-        held = 2 * filter_values(self.found.architecture) * dtype.itemsize
-        channels = (self.trunk.channels.get(tap.replace("preact", "conv"), 512) for tap in self.asked.neighbours)
-        columns = sum(channels) / FINE_GRID**2
-        return footprint(self.trunk.channels_per_px, dtype.itemsize, optimizer, held, columns)
+        """The memory of a step in that type."""
+        columns = sum(self.trunk.channels.get(tap.replace("preact", "conv"), 512) for tap in self.asked.neighbours)
+        filters = filter_values(self.found.architecture)
+        return footprint(self.trunk.channels_per_px, dtype.itemsize, optimizer, filters, columns)
 
 
 def outline(recipe: Recipe, *, gpu: bool) -> Outline:

@@ -14,6 +14,7 @@ import torch
 from scumble.engine.accelerator import accelerator
 from scumble.engine.box import Box as Box
 from scumble.engine.box import bounds as bounds
+from scumble.engine.candidates import COARSE_GRID, FINE_GRID, FINE_GRID_PX
 from scumble.errors import ScumbleError
 from scumble.recipe import Optimizer, Quality, Recipe, Start
 
@@ -27,8 +28,9 @@ COARSEST = 64
 """No level's longest side is smaller, unless the picture is."""
 LEAST_BOX = 256
 """A selection smaller than this is seen with surroundings up to it, in px of the working size."""
-_LAYING = 4 * 3 * 16 + 8 * 24
-"""Bytes per pixel while pieces are laid: the digests of a style, its mirror image and the picture, and fields."""
+_MATCHING, _MATCHING_ANYWAY = 66, 110 * 2**20
+"""What places, votes and pieces take: bytes per pixel of the picture, and for the style and the search in any case.
+Measured; see `tests/benchmarks/memory.py`."""
 MEMORY_SHARE = 0.8
 """The part of the free memory that a job may take by itself."""
 
@@ -152,23 +154,30 @@ def footprint(
     channels_per_px: Mapping[str, float],
     itemsize: int,
     optimizer: Optimizer,
-    weights_bytes: float,
-    hypercolumn_channels_per_px: float = 0.0,
+    filters: int,
+    column_channels: int = 0,
 ) -> Footprint:
-    """Predict memory. `channels_per_px` is, per convolution, channels / stride²; `itemsize` the bytes of a value.
+    """Predict memory. `channels_per_px` is, per convolution, channels / stride²; `itemsize` the bytes of a value;
+    `filters` how many numbers the network has.
 
-    `hypercolumn_channels_per_px` is the same of the grid on which neighbours are looked for.
+    `column_channels` are those of a hypercolumn, by which neighbours are looked for. The factors of the widest layer
+    are measured; see `tests/benchmarks/memory.py`.
     """
     widest = max(channels_per_px.values())
     kept = sum(channels_per_px.values())
-    # on the way back: the gradient, its rectified copy and the padded map of the widest layer
-    window = itemsize * (kept + 3.2 * widest) + 4 * 3 * 4
-    # a hypercolumn in float32: gathered, standardised, its target, and the gradients of these
-    window += 6 * 4 * hypercolumn_channels_per_px
+    matches = column_channels > 0
+    # on the way back: the gradient and its rectified copy; for Gram matrices, rows of the widest layer in floats
+    window = itemsize * (kept + 2.1 * widest) + 5 * widest * (not matches) + 4 * 3 * 4
+    # a hypercolumn in float32: gathered, standardised, its target, their gradients; and once in the network's type
+    column = (6 * 4 + itemsize) * column_channels
     vectors = {Optimizer.ADAM: 8, Optimizer.SGD: 7, Optimizer.LBFGS: 28}[optimizer]
-    content = 512 / 64 * itemsize + hypercolumn_channels_per_px * itemsize
-    matches = hypercolumn_channels_per_px > 0
-    return Footprint(window, vectors * 3 * 4 + content + _LAYING * matches, weights_bytes, matches)
+    picture = vectors * 3 * 4 + 512 / 64 * itemsize
+    fixed = filters * (4 + 2 * itemsize)  # as they were read, and for both directions
+    if matches:
+        picture += _MATCHING + column / COARSE_GRID**2
+        # small pictures have more positions than their pixels let expect
+        fixed += _MATCHING_ANYWAY + column * FINE_GRID_PX * (1 / FINE_GRID**2 - 1 / COARSE_GRID**2)
+    return Footprint(window, picture, fixed, matches)
 
 
 def available_bytes(device: torch.device) -> float:

@@ -26,8 +26,8 @@ _A = -0.5  # of the cubic kernel, as PyTorch and Pillow have it
 
 @dataclass(frozen=True)
 class Taps:
-    """How one axis of `old` px comes to `new` px: the px from `first` to before `last` that each position hears, and their
-    weights (new, taps), which add up to one; those of px beyond `last` are zero."""
+    """How one axis of `old` px comes to `new` px: the px from `first` to before `last` that each position hears, and
+    their weights (new, taps), which add up to one; those of px beyond `last` are zero."""
 
     first: np.ndarray
     last: np.ndarray
@@ -79,8 +79,8 @@ def shrunk(picture: Picture, box: Box, height: int, width: int, device: torch.de
             values = torch.cat([torch.where(visible, values * alpha, 0), torch.where(visible, alpha, 0)], 2)
         else:
             low = high = values
-        least = torch.minimum(least, low.amin((0, 1)).view(1, 3, 1, 1))
-        greatest = torch.maximum(greatest, high.amax((0, 1)).view(1, 3, 1, 1))
+        least = torch.minimum(least, low.amin(0).amin(0).view(1, 3, 1, 1))  # both axes at once take five times as long
+        greatest = torch.maximum(greatest, high.amax(0).amax(0).view(1, 3, 1, 1))
         shrinking = (matrix @ values.flatten(1)).view(stop - start, box.width, -1).permute(2, 0, 1)[None]
         found[:, :, start:stop] = _across(shrinking, width)
     colours, alpha = found[:, :3], torch.ones(1, 1, height, width)
