@@ -45,6 +45,14 @@ def expect(condition, *words):
         raise Failure(" ".join(map(str, words)))
 
 
+def without_core_s():
+    """How long this thread has been ready to run while others had the cores; 0 where the system does not count it."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
 class Stage:
     """What scenes have to do with."""
 
@@ -152,12 +160,13 @@ class Stage:
         return bool(job and job.iteration > 0)
 
     def watched(self, figures, name):
-        """Begin to look at how long the host's thread is held; when it is played, write the longest times down."""
+        """Begin to look at how long the host's thread is held; when it is played, write the longest times down: in s,
+        how much of it the thread was ready and had no core, and what was being done."""
         self.gaps.clear()
 
         def end():
             yield 1.5  # in which the canvas still draws
-            figures[name] = sorted(((round(gap, 3), doing) for gap, doing in self.gaps), reverse=True)[:3]
+            figures[name] = sorted(self.gaps, reverse=True)[:3]
 
         return end()
 
@@ -609,7 +618,7 @@ class Play:
         self.now = None
         self.watch = QTimer()
         self.watch.timeout.connect(self._beat)
-        self.last = time.monotonic()
+        self.last, self.last_idle = time.monotonic(), without_core_s()
         self.watch.start(5)
         self.timer = QTimer()
         self.timer.timeout.connect(self._turn)
@@ -618,11 +627,12 @@ class Play:
     def _beat(self):
         if sys._getframe().f_back is not None:
             return  # within a call into Krita, which waits in an event loop that leaves the user's input lying
-        now = time.monotonic()
+        now, idle = time.monotonic(), without_core_s()
         if now - self.last > 0.05:
             tickets = self.stage.studio.tickets
-            self.stage.gaps.append((now - self.last, tickets[0].stage.value if tickets else ""))
-        self.last = now
+            gap = (round(now - self.last, 3), round(idle - self.last_idle, 3))
+            self.stage.gaps.append((*gap, tickets[0].stage.value if tickets else ""))
+        self.last, self.last_idle = now, idle
 
     def _turn(self):
         try:
