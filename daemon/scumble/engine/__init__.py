@@ -7,3 +7,5 @@ import os
 # microseconds serve both. It is read once, when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "4000")
+# What Apple's GPUs cannot do is done by the processor. It is read at the same time.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
