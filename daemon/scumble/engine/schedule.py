@@ -172,7 +172,7 @@ def footprint(
     column = (6 * 4 + itemsize) * column_channels
     vectors = {Optimizer.ADAM: 8, Optimizer.SGD: 7, Optimizer.LBFGS: 28}[optimizer]
     picture = vectors * 3 * 4 + 512 / 64 * itemsize
-    fixed = filters * (4 + 2 * itemsize)  # as they were read, and for both directions
+    fixed: float = filters * (4 + 2 * itemsize)  # as they were read, and for both directions
     if matches:
         picture += _MATCHING + column / COARSE_GRID**2
         # small pictures have more positions than their pixels let expect
