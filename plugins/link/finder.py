@@ -258,6 +258,7 @@ class _Child:
             _private_folder(home)
             _private_folder(self._log.parent)
             with _appended(self._log) as log:
+                self._began = os.fstat(log).st_size  # before it can say anything
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
@@ -268,7 +269,6 @@ class _Child:
                     env=environment,
                     **_apart(),
                 )
-                self._began = os.fstat(log).st_size
         except OSError as error:
             reason = error.strerror or str(error)
             raise LinkError("unreachable", tr("The daemon cannot be started: {reason}.", reason=reason)) from None
