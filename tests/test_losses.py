@@ -10,7 +10,6 @@ from scumble.engine.losses import (
     correlation,
     geometric_weights,
     gram,
-    range_penalty,
     style_loss,
     total_variation,
 )
@@ -183,17 +182,6 @@ def test_total_variation_of_a_constant_has_no_slope():
         assert not slope.any()
 
 
-def test_range_penalty_is_the_squared_distance_to_the_range():
-    x = torch.tensor([-0.5, 0.0, 0.3, 1.0, 1.25], dtype=torch.float64)
-    assert float(range_penalty(x)) == pytest.approx(0.25 + 0.0625, rel=1e-12)
-
-
-def test_range_penalty_with_bounds_per_pixel():
-    x = torch.tensor([0.1, 0.9], dtype=torch.float64)
-    low, high = torch.tensor([0.2, 0.0], dtype=torch.float64), torch.tensor([1.0, 0.6], dtype=torch.float64)
-    assert float(range_penalty(x, low, high)) == pytest.approx(0.1**2 + 0.3**2, rel=1e-12)
-
-
 LAYERS = ["conv1_1", "conv2_1", "conv3_1", "conv4_1"]
 
 
@@ -238,7 +226,3 @@ def test_gradient_of_style_loss():
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 1.25])
 def test_gradient_of_total_variation(exponent):
     assert gradients_are_right(lambda x: total_variation(x, exponent, MASK), PICTURE)
-
-
-def test_gradient_of_range_penalty():
-    assert gradients_are_right(lambda x: range_penalty(x, 0.3, 0.6), PICTURE)

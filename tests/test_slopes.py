@@ -59,12 +59,6 @@ def test_of_the_total_variation(exponent, weight):
     torch.testing.assert_close(slope, wanted)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (MASK * 0.4, 0.6 + 0.4 * MASK)])
-def test_of_the_range_penalty(low, high):
-    (wanted,) = by_autograd(lambda leaf: losses.range_penalty(leaf, low, high), PICTURE)
-    torch.testing.assert_close(losses.range_slope(PICTURE, low, high), wanted)
-
-
 def test_of_the_cosine():
     unit = torch.nn.functional.normalize(P, dim=1)
     cosine, slope = _cosine(F.clone(), unit)
@@ -148,15 +142,15 @@ class Plainly:
 
 @pytest.mark.parametrize("active", [None, (MASK > 0.5).double()])
 def test_of_what_is_asked_of_the_picture_itself(active):
-    """Votes, total variation and range together, at their weights."""
-    asked = PictureTerms(tv_weight=0.3, tv_mask=MASK, vote_weight=2.0, range_weight=0.7)
+    """Votes and total variation together, at their weights."""
+    asked = PictureTerms(tv_weight=0.3, tv_mask=MASK, vote_weight=2.0)
     colours, voted = noise(*PICTURE.shape, seed=15, dtype=torch.float64), (MASK > 0.3).double()
     objective = Objective([], windows(7, 10, None, 0, 1), Plainly(), asked, active)
     objective._votes = Votes(colours, voted, float(voted.sum()))
 
     def loss(x):
         votes = 2.0 * (voted * (x - colours).square()).sum() / (3 * voted.sum())
-        return votes + 0.3 * losses.total_variation(x, 1.25, MASK) + 0.7 * losses.range_penalty(x)
+        return votes + 0.3 * losses.total_variation(x, 1.25, MASK)
 
     found = objective.evaluate(PICTURE)
     assert found.total == pytest.approx(float(loss(PICTURE)))

@@ -141,7 +141,7 @@ def objective(tile, height=HEIGHT, width=WIDTH):
         StyleTerm("frame", Statistic(tap, tap), [(of_frame[0], [StyleTarget(torch.eye(54), 0.1)])])
         for tap in FRAME.taps
     ]
-    asked = PictureTerms(tv_weight=0.01, range_weight=0.1, low=0.2, high=0.8)
+    asked = PictureTerms(tv_weight=0.01)
     active = (soft_masks(padded)[0][..., :height, :width] > 0.01).float()
     return Objective([(NETWORK, terms), (FRAME, in_frame)], around, Padded(height, width), asked, active)
 
@@ -181,7 +181,7 @@ def test_a_halo_that_is_too_narrow_would_be_noticed(in_one_piece):
 
 
 def test_the_total_is_the_sum_of_the_parts(in_one_piece):
-    assert set(in_one_piece.parts) == {"style", "content", "frame", "tv", "range"}
+    assert set(in_one_piece.parts) == {"style", "content", "frame", "tv"}
     assert in_one_piece.total == pytest.approx(sum(in_one_piece.parts.values()), rel=1e-12)
 
 

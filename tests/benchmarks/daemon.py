@@ -8,13 +8,12 @@ is made as small as it can be (one iteration at 64 px), so that what remains is 
 
 import argparse
 import json
-import os
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from daemon_of_its_own import first_preview, own_daemon
 
 from scumble.client import Client
 from scumble.drawn import painting, scene
@@ -31,15 +30,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, metavar="FILE")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["SCUMBLE_HOME"] = folder
-        with Client.local(home=Path(folder)) as client:
-            try:
-                found = measure(client, asked.rounds)
-            finally:
-                client.shutdown()
-                while (Path(folder) / "daemon.json").exists():
-                    time.sleep(0.1)
+    with own_daemon() as client:
+        found = measure(client, asked.rounds)
     print(f"{'':34}" + "".join(f"{name:>12}" for name in SIZES))
     for row in found[next(iter(SIZES))]:
         print(f"{row:34}" + "".join(f"{found[name][row]:10.2f} s" for name in SIZES))
@@ -106,18 +98,6 @@ def follow(client: Client, job: Job) -> tuple[float, Job]:
             seen = time.perf_counter()
     assert job.has_result, job.problem
     return seen or time.perf_counter(), job
-
-
-def first_preview(client: Client, content: Picture, style: Picture) -> float:
-    """Seconds from the post of an everyday job to its first preview."""
-    began = time.perf_counter()
-    job = client.submit(content, [style], quality="draft")
-    for news in client.follow(job):
-        if news.preview:
-            break
-    seconds = time.perf_counter() - began
-    client.forget(job)
-    return seconds
 
 
 def timed(action):

@@ -8,13 +8,11 @@ PNG, as JPEG and as raw pixels; the job is an everyday one. Every figure is the 
 
 import argparse
 import json
-import os
 import statistics
-import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from daemon_of_its_own import first_preview, own_daemon
 
 from scumble.client import Client
 from scumble.drawn import painting, scene
@@ -27,30 +25,15 @@ FORMS = ("png", "jpeg", "npy")
 def measure(client: Client, rounds: int = 3, most: int = SIDES[-1]) -> list[dict[str, float]]:
     """By `side` of a square picture in px, the seconds for each of `FORMS`."""
     style = Picture.from_rgb(painting("dabs", 256, 256))
-    first_light(client, encode(Picture.from_rgb(scene(320, 320).rgb), "png"), style)
+    first_preview(client, encode(Picture.from_rgb(scene(320, 320).rgb), "png"), style)
     rows = []
     for side in (side for side in SIDES if side <= most):
         drawn = scene(min(side, 1024), min(side, 1024)).rgb
         whole = Picture.from_rgb(np.tile(drawn, (side // len(drawn), side // len(drawn), 1)))
         forms = {"png": encode(whole, "png"), "jpeg": encode(whole, "jpeg"), "npy": whole.pixels}
-        took = [{form: first_light(client, forms[form], style) for form in FORMS} for _ in range(rounds)]
+        took = [{form: first_preview(client, forms[form], style) for form in FORMS} for _ in range(rounds)]
         rows.append({"side": side, **{form: statistics.median(each[form] for each in took) for form in FORMS}})
     return rows
-
-
-def first_light(client: Client, content: bytes | np.ndarray, style: Picture) -> float:
-    """Seconds from the post of a job to its first preview."""
-    began = time.perf_counter()
-    job = client.submit(content, [style], quality="draft")
-    for news in client.follow(job):
-        if news.preview:
-            break
-    seconds = time.perf_counter() - began
-    client.stop(job)
-    for _ in client.follow(job):
-        pass
-    client.forget(job)
-    return seconds
 
 
 def main() -> None:
@@ -60,15 +43,8 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=SIDES[-1], metavar="PX", help="the largest side")
     parser.add_argument("--json", type=Path, metavar="FILE")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["SCUMBLE_HOME"] = folder
-        with Client.local(home=Path(folder)) as client:
-            try:
-                rows = measure(client, asked.rounds, asked.most)
-            finally:
-                client.shutdown()
-                while (Path(folder) / "daemon.json").exists():
-                    time.sleep(0.1)
+    with own_daemon() as client:
+        rows = measure(client, asked.rounds, asked.most)
     print(f"{'first preview after':20}" + "".join(f"{form:>10}" for form in FORMS))
     for row in rows:
         print(f"{row['side']:>18}² " + "".join(f"{row[form]:8.2f} s" for form in FORMS))

@@ -29,12 +29,11 @@ from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm,
 from scumble.engine.tiles import Window, windows
 from scumble.engine.vgg import Network, Trunk, calibration_pictures
 from scumble.errors import ScumbleError
-from scumble.recipe import LayerWeighting, Optimizer, Recipe, Scaling, StyleLoss
+from scumble.recipe import LayerWeighting, Recipe, Scaling, StyleLoss
 
 Matrices = dict[Statistic, Tensor]
 
 _LEAST_DISTANCE = 1e-3  # of the style's own size: a style equal to the content must not be divided by zero
-_RANGE_WEIGHT = 10.0
 _FULL_VOTES_AT = 40.0  # strength: below it the votes are mixed with the content, so that little strength shows little
 _VOTE_WEIGHT = 50.0  # a vote of one makes a tenth of the colour range weigh half as much as a whole style
 
@@ -371,7 +370,6 @@ class Composer:
             # a pale content in a flat style must not make every edge dear: no scale below a photograph's
             busiest = max(_variation(picture, recipe.tv_exponent) for picture in (calibration_pictures(), *pictures))
             tv /= busiest * max(mass, 1)
-        steered = everyday and recipe.optimizer is Optimizer.LBFGS
         return PictureTerms(
             tv_weight=tv,
             tv_exponent=recipe.tv_exponent,
@@ -379,7 +377,6 @@ class Composer:
             vote_weight=_VOTE_WEIGHT * recipe.vote_weight,
             vote_share=min(1.0, recipe.strength / _FULL_VOTES_AT),
             vote_ground=canvas.see(canvas.content),
-            range_weight=_RANGE_WEIGHT / mass if steered and mass else 0.0,
             low=canvas.low,
             high=canvas.high,
         )

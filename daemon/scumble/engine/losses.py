@@ -128,16 +128,6 @@ def _differences(x: Tensor) -> tuple[Tensor, Tensor]:
     return below, right
 
 
-def range_penalty(x: Tensor, low: Tensor | float = 0.0, high: Tensor | float = 1.0) -> Tensor:
-    """Σ of squares by which x leaves [low, high]: keeps an unclamped optimiser near colours that can be shown."""
-    return (low - x).clamp(min=0).square().sum() + (x - high).clamp(min=0).square().sum()
-
-
-def range_slope(x: Tensor, low: Tensor | float = 0.0, high: Tensor | float = 1.0) -> Tensor:
-    """∂ `range_penalty` / ∂x: twice what is beyond."""
-    return ((x - high).clamp(min=0) - (low - x).clamp(min=0)).mul_(2)
-
-
 def geometric_weights(layers: list[str], *, deepest_heaviest: bool) -> dict[str, float]:
     """w_l = 2^(D − d(l)) for style, 2^d(l) for content (Novak & Nikulin 2016, section 3.1), divided by their sum.
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from scumble.engine.losses import range_penalty, range_slope, total_variation_and_slope
+from scumble.engine.losses import total_variation_and_slope
 from scumble.engine.neighbours import NeighbourTerm
 from scumble.engine.terms import Term
 from scumble.engine.tiles import Window
@@ -46,8 +46,8 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class PictureTerms:
-    """What is asked of the picture itself: total variation, votes of patches, and colours that can be shown (for
-    L-BFGS)."""
+    """What is asked of the picture itself: total variation and votes of patches; what is laid stays in `low` to
+    `high`."""
 
     tv_weight: float = 0.0
     tv_exponent: float = 1.25
@@ -55,7 +55,6 @@ class PictureTerms:
     vote_weight: float = 0.0
     vote_share: float = 1.0
     vote_ground: Tensor | None = None
-    range_weight: float = 0.0
     low: Tensor | float = 0.0
     high: Tensor | float = 1.0
 
@@ -218,7 +217,4 @@ class Objective:
             loss, slope = total_variation_and_slope(x, asked.tv_exponent, asked.tv_mask)
             losses.append(("tv", asked.tv_weight * loss))
             gradient = slope.mul_(asked.tv_weight).add_(gradient)
-        if asked.range_weight:
-            losses.append(("range", asked.range_weight * range_penalty(x, asked.low, asked.high)))
-            gradient = range_slope(x, asked.low, asked.high).mul_(asked.range_weight).add_(gradient)
         return gradient
