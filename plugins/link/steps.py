@@ -14,6 +14,8 @@ from .pixels import Plane, Rect
 
 _STEP_S = 0.07
 """How long a step should take."""
+_MOST_PX = 1 << 20
+"""A step has at most so many pixels, however fast: the next one may be slow."""
 _LEAST_PX = 1 << 15
 """A step has at least so many pixels, however slow: 512 × 64, one row of Krita's bench."""
 
@@ -76,7 +78,7 @@ def in_bands(box: Rect, start_px: int, work: Callable[[int, int], None], whole: 
         begin = time.perf_counter()
         work(y, rows)
         took = max(time.perf_counter() - begin, 1e-4)
-        px = max(min(rows * box.width * _STEP_S / took, 2 * px), _LEAST_PX)
+        px = max(min(rows * box.width * _STEP_S / took, 2 * px, _MOST_PX), _LEAST_PX)
         y += rows
         yield
 

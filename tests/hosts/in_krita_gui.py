@@ -45,12 +45,14 @@ def expect(condition, *words):
         raise Failure(" ".join(map(str, words)))
 
 
-def without_core_s():
-    """How long this thread has been ready to run while others had the cores; 0 where the system does not count it."""
+def time_of_thread():
+    """What the clock says, how long this thread has been ready to run while others had the cores, and how long it ran,
+    in s; the last two are 0 where the system does not count them."""
     try:
-        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+        ran, waited, _ = Path("/proc/thread-self/schedstat").read_text().split()
     except OSError:
-        return 0.0
+        ran = waited = "0"
+    return time.monotonic(), int(waited) / 1e9, int(ran) / 1e9
 
 
 class Stage:
@@ -161,7 +163,7 @@ class Stage:
 
     def watched(self, figures, name):
         """Begin to look at how long the host's thread is held; when it is played, write the longest times down: in s,
-        how much of it the thread was ready and had no core, and what was being done."""
+        how much of it the thread was ready and had no core, how much it ran, and what was being done."""
         self.gaps.clear()
 
         def end():
@@ -618,7 +620,7 @@ class Play:
         self.now = None
         self.watch = QTimer()
         self.watch.timeout.connect(self._beat)
-        self.last, self.last_idle = time.monotonic(), without_core_s()
+        self.last = time_of_thread()
         self.watch.start(5)
         self.timer = QTimer()
         self.timer.timeout.connect(self._turn)
@@ -627,12 +629,12 @@ class Play:
     def _beat(self):
         if sys._getframe().f_back is not None:
             return  # within a call into Krita, which waits in an event loop that leaves the user's input lying
-        now, idle = time.monotonic(), without_core_s()
-        if now - self.last > 0.05:
+        now = time_of_thread()
+        gap = [round(new - old, 3) for new, old in zip(now, self.last, strict=True)]
+        if gap[0] > 0.05:
             tickets = self.stage.studio.tickets
-            gap = (round(now - self.last, 3), round(idle - self.last_idle, 3))
             self.stage.gaps.append((*gap, tickets[0].stage.value if tickets else ""))
-        self.last, self.last_idle = now, idle
+        self.last = now
 
     def _turn(self):
         try:
