@@ -15,6 +15,8 @@ from torch import Tensor
 
 BAND_PX = 2**14
 """What is gathered for so many px stays in the processor's cache."""
+STRIP_PX = 2**17
+"""Of so many px all is computed at once that PyTorch shares among the cores itself."""
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 """Runs work for every part, and returns what came of it when all is done."""
 
@@ -23,6 +25,12 @@ def bands(height: int, width: int, device: torch.device, at_most: int = BAND_PX)
     """Rows of a picture, some `at_most` px each; all at once on a GPU, which has its own way to share work."""
     rows = max(1, at_most // width) if device.type == "cpu" else height
     return [slice(start, min(height, start + rows)) for start in range(0, height, rows)]
+
+
+def strips(picture: Tensor) -> list[slice]:
+    """Rows of a picture (…, height, width), few enough that what is computed of some takes little memory, and so many
+    that all cores have enough to do."""
+    return bands(picture.shape[-2], picture.shape[-1], picture.device, STRIP_PX)
 
 
 def choosing(field: Tensor, margin: int, none: int, rows: slice, turn: int) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
+from scumble.engine.bands import strips
 from scumble.recipe import ContentForm
 
 _FLOOR = 1e-12
@@ -104,12 +105,26 @@ def total_variation(x: Tensor, exponent: float = 1.25, weight: Tensor | None = N
 def total_variation_and_slope(x: Tensor, exponent: float, weight: Tensor | None) -> tuple[Tensor, Tensor]:
     """`total_variation`, and its gradient with respect to x: what differs from a neighbour is drawn to it by
     2 e w (…)^(e − 1) times the difference."""
+    slope, totals = torch.empty_like(x), []
+    for rows in strips(x):
+        # a row hears of those above and below it
+        top, bottom = max(0, rows.start - 1), min(x.shape[-2], rows.stop + 1)
+        around = None if weight is None else weight[..., top:bottom, :]
+        terms, found = _variation_and_slope(x[..., top:bottom, :], exponent, around)
+        own = slice(rows.start - top, rows.stop - top)
+        totals.append(terms[..., own, :].sum())
+        slope[..., rows, :] = found[..., own, :]
+    return torch.stack(totals).sum(), slope
+
+
+def _variation_and_slope(x: Tensor, exponent: float, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The summands of `total_variation`, and the slope of their sum."""
     below, right = _differences(x)
     pull = below.square().addcmul_(right, right)
     if exponent != 1:
         pull += _FLOOR
     powers = pull if exponent == 1 else pull.pow(exponent)
-    total = (powers if weight is None else powers * weight).sum()
+    terms = powers.clone() if weight is None else powers * weight
     pull = torch.full_like(pull, 2) if exponent == 1 else powers.div_(pull).mul_(2 * exponent)
     if weight is not None:
         pull *= weight
@@ -118,7 +133,7 @@ def total_variation_and_slope(x: Tensor, exponent: float, weight: Tensor | None)
     slope = below.add(right).neg_()
     slope[..., 1:, :] += below[..., :-1, :]
     slope[..., :, 1:] += right[..., :, :-1]
-    return total, slope
+    return terms, slope
 
 
 def _differences(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -94,6 +94,7 @@ class NeighbourTerm:
     """
 
     kind = "style"
+    is_local = True
 
     def __init__(
         self, network: Network, taps: Iterable[str], stride: int, grid: str, matched: Sequence[Matched]
@@ -132,13 +133,12 @@ class NeighbourTerm:
             each.match((each.region.maps[self._grid] > 0).flatten().nonzero()[:, 0])
 
     def observe(self, maps: Maps, window: Window) -> None:
-        # of the whole picture the gradient is asked next, for the same maps: one look serves both
-        losses, slopes = self._pull(maps, window, wanted=window.whole)
-        self._pulled = (maps, slopes) if window.whole else None
+        losses, slopes = self._pull(maps, window)
+        self._pulled = (maps, slopes)  # of which the gradient is asked next
         self._losses += losses
 
     def forget(self) -> None:
-        self._losses = []
+        self._losses, self._pulled = [], None
 
     def solve(self) -> Tensor:
         losses = self._losses
@@ -158,9 +158,9 @@ class NeighbourTerm:
         return g
 
     @torch.no_grad()
-    def _pull(self, maps: Maps, window: Window, *, wanted: bool = True) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """The losses of a window, scalars, and, if it is wanted, its gradient with respect to each tap on the grid,
-        (positions, channels)."""
+    def _pull(self, maps: Maps, window: Window) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """The losses of a window, scalars, and its gradient with respect to each tap on the grid, (positions,
+        channels)."""
         losses: list[Tensor] = []
         on_grid: list[Tensor] | None = None
         for each, columns, rows in self._rows(maps, window):
@@ -173,11 +173,9 @@ class NeighbourTerm:
             else:
                 losses.append(weight * ((1 - cosine) * rows.weight).sum())
                 slope *= rows.weight[:, None]
-            if not wanted:
-                continue
             parts = each.candidates.unstandard(slope.mul_(-weight))
             positions = self._positions(window)
-            if on_grid is None and rows.index is None:
+            if on_grid is None and rows.are_all:
                 on_grid = parts
                 continue
             on_grid = on_grid or [part.new_zeros(positions, part.shape[1]) for part in parts]
@@ -206,9 +204,7 @@ class NeighbourTerm:
     def _places(self, each: Matched, rows: Rows, window: Window) -> Tensor:
         """Where a window's rows lie in the whole grid, flattened."""
         width = (window.columns.stop - window.columns.start) // self._stride
-        index = rows.index
-        if index is None:
-            index = torch.arange(self._positions(window), device=each.field.device)
+        index = rows.of(torch.arange(self._positions(window), device=each.field.device)[:, None])[:, 0]
         y = torch.div(index, width, rounding_mode="floor") + window.rows.start // self._stride
         return y * each.field.shape[1] + index % width + window.columns.start // self._stride
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from scumble.engine.bands import strips
 from scumble.engine.losses import total_variation_and_slope
 from scumble.engine.neighbours import NeighbourTerm
 from scumble.engine.terms import Term
@@ -71,7 +72,7 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Votes:
-    """Colours (1, 3, height, width) that patches voted for, 1 in `voted` (1, 1, …) where any did, and how many did."""
+    """Colours (1, 3, height, width) that patches voted for, `voted` (1, 1, …) where any did, and how many did."""
 
     colours: Tensor
     voted: Tensor
@@ -119,12 +120,12 @@ class Objective:
         for network, terms in self._networks:
             for term in terms:
                 if isinstance(term, NeighbourTerm):
-                    prepared = network.prepare(seen)
                     for window in self._windows:
-                        term.ask(network.forward(window.crop(prepared)), window, by_content_alone=by_content_alone)
+                        maps = network.forward(network.prepare(window.crop(seen)))
+                        term.ask(maps, window, by_content_alone=by_content_alone)
                     term.settle()
                     colours, mass = self._shared(*term.votes())
-                    voted = (mass > 0).float()
+                    voted = mass > 0
                     self._votes = Votes(colours, voted, float(voted.sum()))
         if self._votes is None or not self._picture_terms.vote_weight:
             return x
@@ -166,34 +167,47 @@ class Objective:
         losses: list[tuple[str, Tensor]] = []
         slope = torch.zeros_like(seen)
         for network, terms in self._networks:
-            slope += network.unprepare(self._through(network, terms, network.prepare(seen), losses))
+            self._through(network, terms, seen, slope, losses)
         self._add_votes(seen, slope, losses)
         gradient = self._view.unsee(slope)
+        del slope, seen
         gradient = self._with_picture_terms(x, gradient, losses)
         if self._active is not None:
-            gradient = gradient * self._active
+            gradient *= self._active
         kinds = tuple(kind for kind, _ in losses)
         values = torch.stack([loss for _, loss in losses]) if losses else x.new_zeros(0)
         return Evaluation(kinds, values, gradient)
 
     def _through(
-        self, network: Network, terms: Sequence[Term], prepared: Tensor, losses: list[tuple[str, Tensor]]
-    ) -> Tensor:
-        maps: Maps = {}
-        for term in terms:
-            term.forget()  # what an evaluation that was broken off has left
-        for window in self._windows:
-            maps = network.forward(window.crop(prepared))
+        self, network: Network, terms: Sequence[Term], seen: Tensor, slope: Tensor, losses: list[tuple[str, Tensor]]
+    ) -> None:
+        """Add a network's losses, and its gradient to `slope`."""
+
+        def look(window: Window) -> Maps:
+            return network.forward(network.prepare(window.crop(seen)))
+
+        def observe(window: Window) -> Maps:
+            maps = look(window)
             for term in terms:
                 term.observe(maps, window)
-        losses += [(term.kind, term.solve()) for term in terms]
-        if len(self._windows) == 1:
-            return self._backward(network, terms, maps, self._windows[0])
-        total = torch.zeros_like(prepared)
+            return maps
+
+        def pull(maps: Maps, window: Window) -> None:
+            window.crop(slope).add_(network.unprepare(self._backward(network, terms, maps, window)))
+
+        for term in terms:
+            term.forget()  # what an evaluation that was broken off has left
+        if all(term.is_local for term in terms):
+            for window in self._windows:
+                pull(observe(window), window)
+            losses += [(term.kind, term.solve()) for term in terms]
+            return
+        maps: Maps = {}
         for window in self._windows:
-            maps = network.forward(window.crop(prepared))
-            window.crop(total).add_(self._backward(network, terms, maps, window))
-        return total
+            maps = observe(window)
+        losses += [(term.kind, term.solve()) for term in terms]
+        for window in self._windows:
+            pull(maps if window.whole else look(window), window)
 
     def _backward(self, network: Network, terms: Sequence[Term], maps: Maps, window: Window) -> Tensor:
         def add_gradient(tap: str, maps: Maps, g: Tensor | None) -> Tensor | None:
@@ -207,9 +221,13 @@ class Objective:
         weight = self._picture_terms.vote_weight
         if self._votes is None or not weight:
             return
-        away = (seen - self._votes.colours).mul_(self._votes.voted)
-        losses.append(("style", weight / (3 * self._votes.count) * away.square().sum()))
-        slope.add_(away, alpha=2 * weight / (3 * self._votes.count))
+        share, found = weight / (3 * self._votes.count), []
+        for rows in strips(seen):
+            there = (slice(None), slice(None), rows)
+            away = (seen[there] - self._votes.colours[there]).mul_(self._votes.voted[there])
+            slope[there].add_(away, alpha=2 * share)
+            found.append(away.square_().sum())
+        losses.append(("style", share * torch.stack(found).sum()))
 
     def _with_picture_terms(self, x: Tensor, gradient: Tensor, losses: list[tuple[str, Tensor]]) -> Tensor:
         asked = self._picture_terms

@@ -7,11 +7,12 @@ allowed range. L-BFGS takes no line search (one evaluation per iteration) but ca
 import math
 from collections import deque
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from scumble.engine.bands import strips
 from scumble.recipe import Optimizer
 
 LEARNING_RATE = {Optimizer.ADAM: 10 / 255, Optimizer.SGD: 10 / 255, Optimizer.LBFGS: 1.0}
@@ -77,6 +78,11 @@ def _project(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
     return x.clamp(max=high).clamp(min=low)  # numbers made tensors would be brought to the device each time
 
 
+def _parts(x: Tensor) -> list[Any]:
+    """Indices of what is moved at a time: some rows of a picture, or all of anything else."""
+    return [(..., rows, slice(None)) for rows in strips(x)] if x.dim() > 1 else [...]
+
+
 class Adam:
     """Kingma & Ba 2015, with β = (0.9, 0.99), a learning rate that falls linearly, and projection."""
 
@@ -90,13 +96,21 @@ class Adam:
         if self._mean is None or self._square is None:
             self._mean, self._square = torch.zeros_like(x), torch.zeros_like(x)
         self._steps += 1
-        self._mean.lerp_(gradient, 0.1)
-        self._square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
         scale = _falling(self._rate, progress) / (1 - 0.9**self._steps)
-        root = (self._square / (1 - 0.99**self._steps)).sqrt_()
+        unbias = 1 - 0.99**self._steps
+        parts, sizes = _parts(x), []
+        for there in parts:
+            self._mean[there].lerp_(gradient[there], 0.1)
+            self._square[there].mul_(0.99).addcmul_(gradient[there], gradient[there], value=0.01)
+            sizes.append(self._square[there].sqrt().sum())
         # relative, so that no scale of the loss can drown small gradients
-        root.add_(1e-8 * root.mean() + torch.finfo(x.dtype).tiny)
-        return _project(x - scale * self._mean / root, self._low, self._high)
+        floor = torch.stack(sizes).sum() * (1e-8 / (x.numel() * unbias**0.5)) + torch.finfo(x.dtype).tiny
+        moved = torch.empty_like(x)
+        for there in parts:
+            root = (self._square[there] / unbias).sqrt_().add_(floor)
+            low, high = (bound[there] if isinstance(bound, Tensor) else bound for bound in (self._low, self._high))
+            moved[there] = _project(x[there] - scale * self._mean[there] / root, low, high)
+        return moved
 
     def finish(self, x: Tensor) -> Tensor:
         return x

@@ -26,21 +26,47 @@ FEWEST_ROWS = 16
 
 @dataclass(frozen=True)
 class Rows:
-    """Positions of a map: `index` (rows,) into the flattened window, None for all; `weight` (rows,), None for ones."""
+    """Positions of a map, flattened: those of `index` (rows,), those of a `part`, or all where both are None.
+    `weight` (rows,) is None for ones."""
 
     index: Tensor | None
     weight: Tensor | None
+    part: "Part | None" = None
+
+    @property
+    def are_all(self) -> bool:
+        """Whether every position is one of them."""
+        return self.index is None and self.part is None
 
     def of(self, flat: Tensor) -> Tensor:
         """(positions, channels) → (rows, channels)."""
+        if self.part is not None:
+            return self.part.of(flat).reshape(-1, flat.shape[1])
         return flat if self.index is None else flat.index_select(0, self.index)
 
     def add(self, flat: Tensor, values: Tensor) -> None:
         """Add (rows, channels) to their positions of (positions, channels), in place."""
-        if self.index is None:
+        if self.part is not None:
+            there = self.part.of(flat)
+            there.add_(values.view(there.shape))
+        elif self.index is None:
             flat.add_(values)
         else:
             flat.index_add_(0, self.index, values)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A rectangle of a map of `height` × `width` positions, which is read and written much faster than by an index."""
+
+    height: int
+    width: int
+    rows: slice
+    columns: slice
+
+    def of(self, flat: Tensor) -> Tensor:
+        """A view of (positions, channels), (rows, columns, channels)."""
+        return flat.view(self.height, self.width, -1)[self.rows, self.columns]
 
 
 @dataclass(frozen=True)
@@ -59,35 +85,33 @@ class RegionWeights:
         return tuple(self.maps)
 
     def rows(self, layer: str, window: Window) -> Rows | None:
-        """The region's rows in a window's core; None where there are none. Kept only for a window of the whole
-        picture."""
+        """The region's rows in a window's core; None where there are none. Kept where they take no memory, and for a
+        window of the whole picture."""
         if (layer, window) in self._rows:
             return self._rows[layer, window]
         stride = self.stride[layer]
         core = self.maps[layer][window.core_in_picture(stride)]
+        inside = core.flatten()
+        index = inside.nonzero()[:, 0]
+        if not len(index):
+            return None
+        is_full = len(index) == len(inside)
+        found = inside if is_full else inside[index]
+        weight = None if bool((found == 1).all()) else found
         if not window.whole:
-            shape = (
-                (window.rows.stop - window.rows.start) // stride,
-                (window.columns.stop - window.columns.start) // stride,
-            )
-            inside = core.new_zeros(shape)
-            inside[window.core_of_map(stride)] = core
-            core = inside
-        rows = _rows(core.flatten())
-        if window.whole and rows is not None:
+            height = (window.rows.stop - window.rows.start) // stride
+            width = (window.columns.stop - window.columns.start) // stride
+            there = window.core_of_map(stride)
+            if is_full:
+                rows = Rows(None, weight, Part(height, width, *there))
+            else:
+                y = torch.div(index, core.shape[1], rounding_mode="floor") + there[0].start
+                rows = Rows(y * width + index % core.shape[1] + there[1].start, weight)
+        else:
+            rows = Rows(None if is_full else index, weight)
+        if window.whole or (is_full and weight is None):
             self._rows[layer, window] = rows
         return rows
-
-
-def _rows(weight: Tensor) -> Rows | None:
-    index = weight.nonzero()[:, 0]
-    if not len(index):
-        return None
-    inside = weight[index]
-    return Rows(
-        index=None if len(index) == len(weight) else index,
-        weight=None if bool((inside == 1).all()) else inside,
-    )
 
 
 def region_weights(

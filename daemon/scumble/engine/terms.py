@@ -2,8 +2,8 @@
 
 A **term** reads some taps of a network. Pass one shows it the maps of every window (`observe`), then `solve` gives the
 term's loss; pass two asks it, tap by tap from the deepest, to add its gradient to what comes from below
-(`add_gradient`).
-Statistics of the whole picture (Gram matrices) need both passes; with a single window both see the same maps.
+(`add_gradient`). Statistics of the whole picture (Gram matrices) need both passes; with a single window both see the
+same maps, and so they do where all terms are **local**: a window's gradient hangs on that window alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,6 +31,10 @@ class Term(Protocol):
     @property
     def taps(self) -> tuple[str, ...]:
         """The layers that it reads."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether `add_gradient` may be asked for a window before all were observed."""
 
     def observe(self, maps: Maps, window: Window) -> None:
         """Take in a window's maps."""
@@ -70,7 +74,7 @@ class Statistic:
         left, right = self._sides(maps, rows)
         D = D.to(left.dtype)
         if self.first == self.second:
-            if rows.index is None and rows.weight is None:
+            if rows.are_all and rows.weight is None:
                 flatten(g).addmm_(left, D + D.T)
                 return
             rows.add(flatten(g), _weighted(left @ (D + D.T), rows))
@@ -111,6 +115,8 @@ class StyleTarget:
 
 class StyleTerm:
     """Σ over regions and their styles of weight · `style_loss` between a statistic of the picture and the style's."""
+
+    is_local = False
 
     def __init__(
         self, kind: str, statistic: Statistic, targets: Sequence[tuple[RegionWeights, Sequence[StyleTarget]]]
@@ -168,6 +174,7 @@ class ContentTerm:
     """
 
     kind = "content"
+    is_local = True
 
     def __init__(self, tap: str, target: Tensor, region: RegionWeights, form: ContentForm, weight: float) -> None:
         self.taps = (tap,)
