@@ -16,6 +16,7 @@ from scumble.engine.accelerator import Accelerator, Cuda, Mps, Recorded, Repeate
 from scumble.engine.machine import dtype_of, in_double
 from scumble.engine.objective import Evaluation
 from scumble.engine.painter import Painter
+from scumble.engine.tiles import Tiling
 from scumble.picture import Picture
 from scumble.recipe import Precision, Recipe
 from scumble.service.worker import _devices
@@ -195,7 +196,7 @@ def test_a_picture_in_tiles_is_not_recorded(monkeypatch):
     fake, cuda = gpu()
     for user in ("painter", "run", "canvas"):
         monkeypatch.setattr(f"scumble.engine.{user}.accelerator", lambda _: cuda)
-    monkeypatch.setattr("scumble.engine.schedule._tile", lambda *_: 32)
+    monkeypatch.setattr("scumble.engine.schedule._tiling", lambda *_: (Tiling(32), True))
     painted(RECIPES["gram"])
     assert not fake.graphs
 

@@ -155,8 +155,8 @@ def test_tiles_are_chosen_where_memory_does_not_suffice(monkeypatch):
     descend = Run.descend
 
     def short(self, x, canvas, composer, index):
-        tried.append(composer.tile_px)
-        if composer.tile_px is None and index == 1:
+        tried.append(composer.tiling.tile)
+        if composer.tiling.tile is None and index == 1:
             torch.empty(2**50, dtype=torch.uint8, device=DEVICE)
         return descend(self, x, canvas, composer, index)
 

@@ -50,10 +50,19 @@ def term_for(trunk, style, content, mask=ONE, visible=ONE, share=0.5, tile=None)
     return term
 
 
-def match(trunk, term, x, tile=None, **options):
+def ask(trunk, term, x, tile=None, **options):
     prepared = trunk.prepare(x)
     for window in around(tile):
         term.ask(trunk.forward(window.crop(prepared)), window, **options)
+
+
+def queries(trunk, term, x):
+    ask(trunk, term, x)
+    return term.matched[0].queries(torch.arange(24 * 32))
+
+
+def match(trunk, term, x, tile=None, **options):
+    ask(trunk, term, x, tile, **options)
     term.settle()
 
 
@@ -105,6 +114,7 @@ def test_of_the_content_and_the_picture_each_is_centred_by_itself(trunk, monkeyp
     match(trunk, term, picture(4))
     (matched,) = term.matched
     before = matched.field
+    ask(trunk, term, picture(4))
     away = torch.randn(2, 1, matched.asked.shape[1], generator=torch.Generator().manual_seed(3))
     matched.asked, matched.guides = matched.asked + away[0], matched.guides + away[1]
     term.settle()
@@ -166,24 +176,22 @@ def test_only_what_is_offered_is_matched(trunk):
 
 def test_going_on_costs_what_is_gone_on_to(trunk):
     term = term_for(trunk, soft(5), soft(8))
-    match(trunk, term, soft(8))
-    (matched,) = term.matched
+    (matched,), directions = term.matched, queries(trunk, term, soft(8))
     dear = torch.arange(len(matched.candidates.places)) % 5 == 0
-    field = matched.candidates.match(matched.directions, 5.0 * dear).view(24, 32)
+    field = matched.candidates.match(directions, 5.0 * dear).view(24, 32)
     assert not dear[field].any()
-    assert not dear[matched.candidates.cohere(field, matched.directions, 5.0 * dear)].any()
-    assert dear[matched.candidates.cohere(field, matched.directions, 0.0 * dear)].any()
+    assert not dear[matched.candidates.cohere(field, directions, 5.0 * dear)].any()
+    assert dear[matched.candidates.cohere(field, directions, 0.0 * dear)].any()
 
 
 def test_what_goes_on_is_chosen_in_turns_as_plain_loops_choose_it(trunk, monkeypatch):
     monkeypatch.setattr(search, "MOST_CANDIDATES", 1000)  # of 1536 places every other is passed over
     term = term_for(trunk, soft(5), soft(8))
-    match(trunk, term, soft(8))
-    (matched,) = term.matched
+    (matched,), directions = term.matched, queries(trunk, term, soft(8))
     found, prices = matched.candidates, 0.1 * torch.rand(len(matched.candidates.places))
-    field = found.match(matched.directions, prices).view(24, 32)
+    field = found.match(directions, prices).view(24, 32)
     field[3:9, 4:20] = -1
-    similar = (matched.directions.double() @ found.projected.double().T - prices).numpy()
+    similar = (directions.double() @ found.projected.double().T - prices).numpy()
     places, expected = found.places.tolist(), field.tolist()
 
     def goes_on(match, dy, dx):
@@ -209,7 +217,7 @@ def test_what_goes_on_is_chosen_in_turns_as_plain_loops_choose_it(trunk, monkeyp
                     if (y + x) % 2 != turn and expected[y][x] >= 0:
                         expected[y][x] = choose(y, x)
     monkeypatch.setattr(search, "_CHOOSING", 100)
-    assert torch.equal(found.cohere(field, matched.directions, prices), torch.tensor(expected))
+    assert torch.equal(found.cohere(field, directions, prices), torch.tensor(expected))
     assert (field != torch.tensor(expected)).float().mean() > 0.2
 
 
@@ -398,3 +406,31 @@ def test_layers_count_by_their_weights(trunk):
     assert np.allclose(both[:, :width] / lengths[0][:, None], first, atol=1e-5)
     assert np.allclose(both[:, width:] / lengths[1][:, None], second, atol=1e-5)
     assert np.median(parts[0] / parts[1]) == pytest.approx(9, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda field: [], "as many"),
+        (lambda field: [field, field], "as many"),
+        (lambda field: [field[1:]], "grid"),
+        (lambda field: [field.masked_fill(field > 0, -1)], "selection"),
+        (lambda field: [field.clamp(min=0)], "selection"),
+        (lambda field: [torch.where(field < 0, -1, 10**6)], "style"),
+    ],
+)
+def test_matches_are_recalled_and_what_cannot_be_theirs_is_refused(trunk, change, why):
+    mask = ONE.clone()
+    mask[..., :20, :] = 0
+    term = term_for(trunk, picture(1), picture(2), mask)
+    match(trunk, term, picture(4))
+    (field,), (colours, mass) = term.fields, term.votes()
+    match(trunk, term, picture(5))
+    assert not torch.equal(term.fields[0], field)
+    now = term.fields[0].clone()
+    with pytest.raises(ValueError, match=why):
+        term.recall(change(field))
+    assert torch.equal(term.fields[0], now)
+    term.recall([field])
+    assert torch.equal(term.fields[0], field)
+    assert all(torch.equal(a, b) for a, b in zip(term.votes(), (colours, mass), strict=True))

@@ -22,6 +22,7 @@ from scumble.engine.painter import Painter
 from scumble.engine.sealed import seal, unseal
 from scumble.engine.shelf import Drawer, Shelf
 from scumble.engine.terms import Statistic
+from scumble.engine.tiles import Tiling
 
 CONTENT, STYLE = rgb_picture(32, 40), rgb_picture(40, 32, seed=100)
 CPU = torch.device("cpu")
@@ -114,7 +115,7 @@ def test_tiles_have_keys_of_their_own(tmp_path, monkeypatch):
     """What was added up in another order differs in the last digits."""
     plan = Painter.plan
     for tile in (None, 32):
-        monkeypatch.setattr(Painter, "plan", lambda *asked, tile=tile: replace(plan(*asked), tile_px=tile))
+        monkeypatch.setattr(Painter, "plan", lambda *asked, tile=tile: replace(plan(*asked), tiling=Tiling(tile)))
         painter = Painter("cpu", cache=tmp_path)
         painted(painter)
         assert computed(painter) > 0

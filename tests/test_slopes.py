@@ -81,7 +81,7 @@ def test_of_gray():
 
 @pytest.mark.parametrize("keep", [None, MASK])
 def test_of_what_is_seen(keep):
-    canvas = Canvas(PICTURE, MASK, (MASK,), MASK, keep, 0.0, 1.0, 4)
+    canvas = Canvas(PICTURE, (MASK,), MASK > 0, keep, 0.0, 1.0, 4)
     gradient = noise(*canvas.see(PICTURE).shape, seed=8, dtype=torch.float64)
     torch.testing.assert_close(canvas.unsee(gradient.clone()), adjoint_by_autograd(canvas.see, PICTURE, gradient))
 

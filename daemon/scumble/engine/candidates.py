@@ -290,10 +290,10 @@ def _columns(
     network: Network, rgb: Tensor, taps: Iterable[str], stride: int, windows: Sequence[Window]
 ) -> list[Tensor]:
     """Each layer on the grid, (height, width, channels), of a whole picture."""
-    prepared = network.prepare(rgb)
     found: list[Tensor] = []
     for window in windows:
-        layers = grid_map(network.forward(window.crop(prepared)), taps, stride, network.stride)
+        maps = network.forward(network.prepare(window.crop(rgb)))
+        layers = grid_map(maps, taps, stride, network.stride)
         if not found:
             found = [
                 layer.new_zeros(rgb.shape[2] // stride, rgb.shape[3] // stride, layer.shape[1]) for layer in layers

@@ -6,6 +6,7 @@ shown is the content with the painting's luminance.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,18 +26,27 @@ from scumble.recipe import KeepColors, Start
 class Canvas:
     """All tensors are (1, 3, height, width) or (1, 1, height, width) float32, 0..1.
 
-    `keep` is where the content's colours stay, `active` where the picture may change, `regions` one mask per region
-    with the content's alpha counted in.
+    `keep` is where the content's colours stay, `active` where the picture may change (booleans), `regions` one mask per
+    region with the content's alpha counted in.
     """
 
     content: Tensor
-    visible: Tensor
     regions: tuple[Tensor, ...]
     active: Tensor
     keep: Tensor | None
     low: Tensor | float
     high: Tensor | float
     grid: int
+
+    @cached_property
+    def changing(self) -> Tensor | None:
+        """`active`; None where all of the picture may change."""
+        return None if bool(self.active.all()) else self.active
+
+    @property
+    def mix(self) -> Tensor:
+        """The sum of the regions, at most one."""
+        return self.regions[0] if len(self.regions) == 1 else torch.stack(self.regions).sum(0).clamp(max=1)
 
     def see(self, x: Tensor) -> Tensor:
         """What the networks see of a picture: gray where colours are kept, its sides padded to the grid."""
@@ -54,7 +64,7 @@ class Canvas:
     def bring(self, x: Tensor) -> Tensor:
         """A picture of another level to this canvas: resized, frozen outside the active part."""
         x = resize(x, *self.content.shape[2:])
-        return self.content + (self.active > 0) * (x - self.content)
+        return x.clone() if self.changing is None else torch.where(self.active, x, self.content)
 
 
 def make(job: Job, box: Box, level: Level, grid: int, device: torch.device) -> Canvas:
@@ -62,19 +72,23 @@ def make(job: Job, box: Box, level: Level, grid: int, device: torch.device) -> C
     size = (level.height, level.width)
     content, seen = shrunk(job.content, box, *size, device)
     masks = tuple(_mask(region.mask[box.slices], size, device) for region in job.regions)
-    active = (torch.stack(masks).amax(0) > 0).float()
+    active = masks[0] > 0
+    for mask in masks[1:]:
+        active |= mask > 0
     keep = keep_mask(job.regions, masks)
     low: Tensor | float = 0.0
     high: Tensor | float = 1.0
     if keep is not None:
         darkest, lightest = luminance_bounds(content)
         low, high = keep * darkest, 1 + keep * (lightest - 1)
-    return Canvas(content, seen, tuple(mask * seen for mask in masks), active, keep, low, high, grid)
+    regions = tuple(mask * seen for mask in masks) if job.content.has_alpha else masks
+    return Canvas(content, regions, active, keep, low, high, grid)
 
 
 def _mask(mask: np.ndarray, size: tuple[int, int], device: torch.device) -> Tensor:
     if not any(mask.strides):  # the same everywhere
-        return torch.full((1, 1, *size), float(mask[0, 0]), device=device)
+        # which takes no memory
+        return torch.full((1, 1, 1, 1), float(mask[0, 0]), device=device).expand(1, 1, *size)
     return shrink_mask(to_tensor(mask, device), *size)
 
 

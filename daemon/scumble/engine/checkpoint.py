@@ -1,7 +1,7 @@
 """Where a painting has come to, as a file: a job that is interrupted goes on from there, in another process too.
 
 A checkpoint holds the picture after an iteration, what the optimiser has learnt, and the losses so far. With neighbours
-it also holds the picture by which they were last looked for, so that they are found again.
+it also holds those that were last found.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,16 @@ from scumble.engine.sealed import seal, unseal
 from scumble.home import write_private
 from scumble.recipe import Optimizer
 
-_KIND = "scumble checkpoint 1"
-_STATE = "state."
+_KIND = "scumble checkpoint 2"
+_STATE, _MATCHED = "state.", "matched."
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A painting after `iteration` iterations of level `level` (counted from 0); all tensors are on the CPU.
 
-    `picture` and `matched` are (1, 3, height, width), float32; `matched` is None where no neighbours are looked for.
+    `picture` is (1, 3, height, width), float32; `matched` holds what `Objective.recall` takes, or is None where no
+    neighbours are looked for.
     `state` is the optimiser's own. `losses` are those of all iterations, `levels` and `box` those of the plan, where
     levels up to this one may have ended by themselves.
     """
@@ -38,7 +39,7 @@ class Checkpoint:
     losses: tuple[Mapping[str, float], ...]
     levels: tuple[Level, ...]
     box: Box
-    matched: Tensor | None = None
+    matched: tuple[Tensor, ...] | None = None
 
     @property
     def work(self) -> int:
@@ -53,11 +54,10 @@ class Checkpoint:
         if not (1 <= self.iteration <= self.levels[self.level].iterations):
             return False
         here = self.levels[self.level]
-        pictures = [self.picture] if self.matched is None else [self.picture, self.matched]
         return (
             (self.matched is not None) == matches
             and len(self.losses) == sum(level.iterations for level in self.levels[: self.level]) + self.iteration
-            and all(each.shape == (1, 3, here.height, here.width) for each in pictures)
+            and self.picture.shape == (1, 3, here.height, here.width)
         )
 
     def _fits_levels(self, planned: tuple[Level, ...]) -> bool:
@@ -79,10 +79,10 @@ class Checkpoint:
             "levels": [astuple(level) for level in self.levels],
             "box": astuple(self.box),
             "kinds": kinds,
+            "matches": self.matched is not None,
         }
         tensors = {"picture": self.picture, **_table(self.losses, kinds)}
-        if self.matched is not None:
-            tensors["matched"] = self.matched
+        tensors |= {f"{_MATCHED}{index}": each for index, each in enumerate(self.matched or ())}
         tensors |= {_STATE + name: tensor for name, tensor in self.state.items()}
         write_private(path, seal(_KIND, facts, tensors))
 
@@ -100,10 +100,15 @@ class Checkpoint:
                 losses=_losses(facts["kinds"], tensors["losses"], tensors["told"]),
                 levels=tuple(Level(*sides) for sides in facts["levels"]),
                 box=Box(*facts["box"]),
-                matched=tensors.get("matched"),
+                matched=_matched(tensors) if facts["matches"] else None,
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path} is no checkpoint") from error
+
+
+def _matched(tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    found = {int(name[len(_MATCHED) :]): each for name, each in tensors.items() if name.startswith(_MATCHED)}
+    return tuple(found[index] for index in range(len(found)))
 
 
 def _table(losses: Sequence[Mapping[str, float]], kinds: Sequence[str]) -> dict[str, Tensor]:

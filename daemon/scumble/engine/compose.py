@@ -7,7 +7,7 @@ size, the network and the region, so one strength means one look. **Paper** scal
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ from scumble.engine.regions import RegionWeights, flatten, region_weights
 from scumble.engine.resample import pad_to_multiple
 from scumble.engine.targets import Kept, StylePicture, style_picture, style_size
 from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm, Survey, Term, survey
-from scumble.engine.tiles import Window, windows
+from scumble.engine.tiles import Tiling, Window, windows
 from scumble.engine.vgg import Network, Trunk, calibration_pictures
 from scumble.errors import ScumbleError
 from scumble.recipe import LayerWeighting, Recipe, Scaling, StyleLoss
@@ -168,7 +168,7 @@ class Composer:
     job: Job
     easel: Easel
     weights: Weighting
-    tile_px: int | None
+    tiling: Tiling
     device: torch.device
 
     def compose(self, canvas: Canvas) -> Objective:
@@ -179,11 +179,14 @@ class Composer:
         ]
         seen = canvas.see(self._guide(canvas, styles) if self.weights.neighbours else canvas.content)
         height, width = seen.shape[2:]
-        picture_windows = windows(height, width, self.tile_px, self.easel.halo, self.easel.grid)
+        picture_windows = self._windows(height, width)
         networks = [
             (network, self._terms(network, canvas, seen, picture_windows, styles)) for network in self.easel.networks
         ]
-        return Objective(networks, picture_windows, canvas, self._picture_terms(canvas, styles), canvas.active)
+        return Objective(networks, picture_windows, canvas, self._picture_terms(canvas, styles), canvas.changing)
+
+    def _windows(self, height: int, width: int) -> list[Window]:
+        return windows(height, width, self.tiling.of(height, width), self.easel.halo, self.easel.grid)
 
     def _terms(
         self,
@@ -197,13 +200,14 @@ class Composer:
         wanted = self.weights.style_layers if is_trunk else self._frame_statistics(network)
         strength = self.weights.style if is_trunk else self.weights.frame * self.weights.style
         wanted = wanted if strength else {}
-        regions = [self._region(network, mask) for mask in canvas.regions]
+        regions = [self._region(network, mask) for mask in canvas.regions] if wanted else []
         keep = tuple(self.weights.content_layers) if is_trunk and self.weights.content else ()
-        found = survey(network, seen, picture_windows, regions, wanted, keep)
         terms: list[Term] = []
+        found = survey(network, seen, picture_windows, regions, wanted, keep)
         if keep:
-            union = self._region(network, torch.stack(canvas.regions).sum(0).clamp(max=1))
-            terms += self._content_terms(found, union)
+            union = self._region(network, canvas.mix)
+            layers = {tap: union.maps[tap] for tap in keep if tap in union.maps}  # those of other layers are large
+            terms += self._content_terms(found, replace(union, maps=layers))
         if wanted:
             matrices = [[self._target(network, picture, wanted) for picture in pictures] for pictures in styles]
             terms += self._style_terms(wanted, strength, regions, found.statistics, matrices)
@@ -237,10 +241,9 @@ class Composer:
                     Matched.of(region, found, weight, self.weights.content_share, height // stride, width // stride)
                 )
         term = NeighbourTerm(network, taps, stride, "grid", matched)
-        prepared = network.prepare(seen)
         with torch.no_grad():
             for window in picture_windows:
-                term.guide(network.forward(window.crop(prepared)), window)
+                term.guide(network.forward(network.prepare(window.crop(seen))), window)
         return term
 
     def _candidates(
@@ -255,7 +258,8 @@ class Composer:
     def _seen_as(self, network: Network, picture: StylePicture) -> tuple[Hashable, ...]:
         """All that a style's numbers depend on but what is asked of them; how it is padded and tiled shows in the last
         digits."""
-        return picture.digest, self.easel.key(network), self.easel.grid, self.tile_px, self.easel.halo
+        tile = self.tiling.of(*picture.rgb.shape[2:])
+        return picture.digest, self.easel.key(network), self.easel.grid, tile, self.easel.halo
 
     def _padded(self, picture: StylePicture) -> tuple[Tensor, Tensor, list[Window]]:
         grid = self.easel.grid
@@ -263,19 +267,24 @@ class Composer:
         height, width = padded.shape[2:]
         margin = (0, width - picture.visible.shape[3], 0, height - picture.visible.shape[2])
         mask = torch.nn.functional.pad(picture.visible, margin)
-        return padded, mask, windows(height, width, self.tile_px, self.easel.halo, grid)
+        return padded, mask, self._windows(height, width)
 
     def _guide(self, canvas: Canvas, styles: Sequence[Sequence[StylePicture]]) -> Tensor:
         """The content in its styles' colours: what is dark in it is to look for what is dark in them."""
         guide = canvas.content
+        if sum(len(region.styles) for region in self.job.regions) == 1:
+            return self._moved(canvas, canvas.regions[0], styles[0][0])
         mass = torch.stack(canvas.regions).sum(0).clamp(min=1e-6)
         for region, mask, pictures in zip(self.job.regions, canvas.regions, styles, strict=True):
             total = sum(style.style.weight for style in region.styles)
             for style, picture in zip(region.styles, pictures, strict=True):
-                # a faint colour of the content, amplified to the style's, would turn clouds into the blackest night
-                moved = match_palette(canvas.content, picture.rgb, mask, picture.visible, evenness=0.6).clamp(0, 1)
+                moved = self._moved(canvas, mask, picture)
                 guide = guide + mask / mass * (style.style.weight / total) * (moved - canvas.content)
         return guide
+
+    def _moved(self, canvas: Canvas, mask: Tensor, picture: StylePicture) -> Tensor:
+        # a faint colour of the content, amplified to the style's, would turn clouds into the blackest night
+        return match_palette(canvas.content, picture.rgb, mask, picture.visible, evenness=0.6).clamp_(0, 1)
 
     def _region(self, network: Network, mask: Tensor) -> RegionWeights:
         return region_weights(mask, network.taps, network.stride, network.radius, grid=self.easel.grid)
@@ -370,13 +379,14 @@ class Composer:
             # a pale content in a flat style must not make every edge dear: no scale below a photograph's
             busiest = max(_variation(picture, recipe.tv_exponent) for picture in (calibration_pictures(), *pictures))
             tv /= busiest * max(mass, 1)
+        share = min(1.0, recipe.strength / _FULL_VOTES_AT)
         return PictureTerms(
             tv_weight=tv,
             tv_exponent=recipe.tv_exponent,
-            tv_mask=canvas.active,
+            tv_mask=canvas.changing,
             vote_weight=_VOTE_WEIGHT * recipe.vote_weight,
-            vote_share=min(1.0, recipe.strength / _FULL_VOTES_AT),
-            vote_ground=canvas.see(canvas.content),
+            vote_share=share,
+            vote_ground=None if share == 1 else canvas.see(canvas.content),
             low=canvas.low,
             high=canvas.high,
         )

@@ -13,10 +13,12 @@ from torch import Tensor
 from scumble.errors import ScumbleError
 from scumble.recipe import Precision
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_DEFAULT_MMAPS = 65536
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
+_DEFAULT_MMAPS, _DEFAULT_THRESHOLD = 65536, 128 * 1024
 HOLD_AT_MOST = 2**30
-"""A larger step gives its memory back after every layer."""
+"""A larger step gives the memory of maps larger than `KEPT_MAP` back after every layer."""
+KEPT_MAP = 2**25
+"""The most that glibc lets a single map have to be kept by size."""
 
 
 def device_of(name: str = "auto") -> torch.device:
@@ -75,20 +77,24 @@ def held_pages(expected_bytes: float = 0.0) -> Iterator[None]:
 
     By itself it asks the kernel for every large map anew and returns it after use; clearing those pages again in every
     layer of every iteration takes as long as a fifth of the convolutions. What is kept is also split, so that up to
-    twice
-    the memory is held; for a step of more than `HOLD_AT_MOST` bytes, and elsewhere than on Linux, this does nothing.
+    twice the memory is held: of a step that is to take more than `HOLD_AT_MOST` bytes only what is smaller than
+    `KEPT_MAP` is kept. Elsewhere than on Linux this does nothing.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if libc is None or not hasattr(libc, "mallopt") or expected_bytes > HOLD_AT_MOST:
+    if libc is None or not hasattr(libc, "mallopt"):
         yield
         return
-    libc.mallopt(_M_MMAP_MAX, 0)
+    if expected_bytes > HOLD_AT_MOST:
+        libc.mallopt(_M_MMAP_THRESHOLD, KEPT_MAP)
+    else:
+        libc.mallopt(_M_MMAP_MAX, 0)
     libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     try:
         yield
     finally:
         libc.mallopt(_M_MMAP_MAX, _DEFAULT_MMAPS)
-        libc.mallopt(_M_TRIM_THRESHOLD, 128 * 1024)
+        libc.mallopt(_M_MMAP_THRESHOLD, _DEFAULT_THRESHOLD)
+        libc.mallopt(_M_TRIM_THRESHOLD, _DEFAULT_THRESHOLD)
         libc.malloc_trim(0)
 
 

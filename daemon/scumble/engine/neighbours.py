@@ -31,7 +31,8 @@ _GATHERED = 2**11
 def _directions(components: Tensor) -> Tensor:
     """Of the positions of one picture, (rows, dimensions), centred by its own mean: what its features are on the whole
     tells its manner, and how one place differs from the others tells what it shows."""
-    return nnf.normalize(components - components.mean(0), dim=1)
+    away = components - components.mean(0)
+    return away.div_(torch.linalg.vector_norm(away, dim=1, keepdim=True).clamp_(min=1e-12))
 
 
 @dataclass
@@ -39,8 +40,8 @@ class Matched:
     """One style of one region: its candidates, its weight in the loss, and the matches of now.
 
     Over the whole grid: `field` (height, width) holds candidates or -1; of (height · width, dimensions) are `guides`,
-    the content's leading components, of which `content_share` goes into every query, `asked`, the picture's, and
-    `directions`, the queries made of both.
+    the content's leading components, of which `content_share` goes into every query, and `asked`, the picture's, only
+    until it is matched.
     """
 
     region: RegionWeights
@@ -49,28 +50,34 @@ class Matched:
     content_share: float
     field: Tensor
     guides: Tensor
-    asked: Tensor
-    directions: Tensor
+    asked: Tensor | None = None
 
     def match(self, rows: Tensor) -> None:
         """Find the neighbours of some positions (rows,) of the grid; the others get none."""
-        share = self.content_share
-        query = share * _directions(self.guides[rows]) + (1 - share) * _directions(self.asked[rows])
-        self.directions = self.directions.index_copy(0, rows, nnf.normalize(query, dim=1))
-        queries = self.directions[rows]
+        queries = self.queries(rows)
+        assert self.asked is not None
+        directions, self.asked = self.asked, None
+        directions[rows] = queries
         field = torch.full_like(self.field, -1).flatten()
         prices = self.candidates.prices(queries)
         field[rows] = self.candidates.match(queries, prices)
-        self.field = self.candidates.cohere(field.view_as(self.field), self.directions, prices)
+        self.field = self.candidates.cohere(field.view_as(self.field), directions, prices)
+
+    def queries(self, rows: Tensor) -> Tensor:
+        """What is looked for at some positions, (rows, dimensions) of length one."""
+        assert self.asked is not None
+        share = self.content_share
+        found = _directions(self.guides[rows]).mul_(share).add_(_directions(self.asked[rows]), alpha=1 - share)
+        return found.div_(torch.linalg.vector_norm(found, dim=1, keepdim=True).clamp_(min=1e-12))
 
     @classmethod
     def of(
         cls, region: RegionWeights, found: Candidates, weight: float, content_share: float, height: int, width: int
     ) -> "Matched":
         """Nothing matched yet, on a grid of `height` × `width`."""
-        empty = found.basis.new_zeros(height * width, found.basis.shape[1])
-        field = torch.full((height, width), -1, dtype=torch.long, device=empty.device)
-        return cls(region, found, weight, content_share, field, empty, empty, empty)
+        guides = found.basis.new_zeros(height * width, found.basis.shape[1])
+        field = torch.full((height, width), -1, dtype=torch.long, device=guides.device)
+        return cls(region, found, weight, content_share, field, guides)
 
     def places_of_pixels(self) -> Tensor:
         """For every pixel the pixel of the style, row · width + column, that its position is matched with, or -1;
@@ -111,26 +118,44 @@ class NeighbourTerm:
     def guide(self, maps: Maps, window: Window) -> None:
         """Take in the content's maps: the queries lean towards its hypercolumns."""
         for each, columns, rows in self._rows(maps, window):
-            guides = each.guides.clone()
-            guides[self._places(each, rows, window)] = each.candidates.project(each.candidates.standard(columns))
-            each.guides = guides
+            places = self._places(each, rows, window)
+            each.guides[places] = each.candidates.project(each.candidates.standard(columns))
 
     @torch.no_grad()
     def ask(self, maps: Maps, window: Window, *, by_content_alone: bool = False) -> None:
         """Take in the picture's maps: what is to be matched."""
         for each, columns, rows in self._rows(maps, window):
             places = self._places(each, rows, window)
+            if each.asked is None:
+                each.asked = torch.zeros_like(each.guides)
             if by_content_alone:
-                asked = each.guides[places]
+                each.asked[places] = each.guides[places]
             else:
-                asked = each.candidates.project(each.candidates.standard(columns))
-            each.asked = each.asked.index_copy(0, places, asked)
+                each.asked[places] = each.candidates.project(each.candidates.standard(columns))
 
     @torch.no_grad()
     def settle(self) -> None:
         """Match everything that was asked for, over the whole picture at once."""
         for each in self.matched:
             each.match((each.region.maps[self._grid] > 0).flatten().nonzero()[:, 0])
+
+    @property
+    def fields(self) -> list[Tensor]:
+        """What the positions are matched with, (height, width) for each style of each region: for `recall`."""
+        return [each.field for each in self.matched]
+
+    def recall(self, fields: Sequence[Tensor]) -> None:
+        """Match the positions as they once were. ValueError for what cannot be the matches of these."""
+        if len(fields) != len(self.matched):
+            raise ValueError("not as many styles")
+        for each, field in zip(self.matched, fields, strict=True):
+            there = each.region.maps[self._grid] > 0
+            if field.shape != each.field.shape or bool(((field >= 0) != there).any()):
+                raise ValueError("another grid, or another selection")
+            if int(field.max()) >= len(each.candidates.places):
+                raise ValueError("another style")
+        for each, field in zip(self.matched, fields, strict=True):
+            each.field = field.to(each.field)
 
     def observe(self, maps: Maps, window: Window) -> None:
         losses, slopes = self._pull(maps, window)

@@ -108,7 +108,7 @@ class Objective:
     @property
     def matches(self) -> bool:
         """Whether `match` has anything to do."""
-        return any(isinstance(term, NeighbourTerm) for _, terms in self._networks for term in terms)
+        return bool(self._neighbour_terms())
 
     @torch.no_grad()
     def match(self, x: Tensor, *, by_content_alone: bool) -> Tensor:
@@ -117,34 +117,56 @@ class Objective:
         `by_content_alone` matches the content instead, which is what there is to go by at the very start.
         """
         seen = self._view.see(x)
-        for network, terms in self._networks:
-            for term in terms:
-                if isinstance(term, NeighbourTerm):
-                    for window in self._windows:
-                        maps = network.forward(network.prepare(window.crop(seen)))
-                        term.ask(maps, window, by_content_alone=by_content_alone)
-                    term.settle()
-                    colours, mass = self._shared(*term.votes())
-                    voted = mass > 0
-                    self._votes = Votes(colours, voted, float(voted.sum()))
+        for network, term in self._neighbour_terms():
+            for window in self._windows:
+                maps = network.forward(network.prepare(window.crop(seen)))
+                term.ask(maps, window, by_content_alone=by_content_alone)
+            term.settle()
+        self._poll()
         if self._votes is None or not self._picture_terms.vote_weight:
             return x
         return self._moved(x, self._votes.colours, self._votes.voted)
 
+    @property
+    def matches_found(self) -> list[Tensor]:
+        """What `match` found, for `recall`."""
+        return [field for _, term in self._neighbour_terms() for field in term.fields]
+
+    @torch.no_grad()
+    def recall(self, found: Sequence[Tensor]) -> None:
+        """Be as after the `match` that found this. ValueError for what it cannot have found."""
+        for _, term in self._neighbour_terms():
+            term.recall(found)
+        self._poll()
+
+    def _neighbour_terms(self) -> list[tuple[Network, NeighbourTerm]]:
+        return [
+            (network, term) for network, terms in self._networks for term in terms if isinstance(term, NeighbourTerm)
+        ]
+
+    def _poll(self) -> None:
+        for _, term in self._neighbour_terms():
+            self._votes = None
+            colours, mass = self._shared(*term.votes())
+            voted = mass > 0
+            self._votes = Votes(colours, voted, float(voted.sum()))
+
     @torch.no_grad()
     def lay(self, x: Tensor) -> Tensor:
-        """`x` repainted with pieces of its styles from around the places last matched; `x` itself where none are."""
+        """`x` repainted with pieces of its styles from around the places last matched; `x` itself where none are.
+
+        It ends the level: what else was matched is let go.
+        """
         if not self._picture_terms.vote_weight:
             return x
-        for _, terms in self._networks:
-            for term in terms:
-                if isinstance(term, NeighbourTerm):
-                    colours, mass = self._shared(*term.lay(self._view.see(x)))
-                    low, high = (
-                        torch.as_tensor(bound, dtype=x.dtype, device=x.device)
-                        for bound in (self._picture_terms.low, self._picture_terms.high)
-                    )
-                    x = self._moved(x, colours, mass).clamp(low, high)
+        self._votes = None  # a large picture has no room for both
+        for _, term in self._neighbour_terms():
+            colours, mass = self._shared(*term.lay(self._view.see(x)))
+            low, high = (
+                torch.as_tensor(bound, dtype=x.dtype, device=x.device)
+                for bound in (self._picture_terms.low, self._picture_terms.high)
+            )
+            x = self._moved(x, colours, mass).clamp_(low, high)
         return x
 
     def _shared(self, colours: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,8 +179,10 @@ class Objective:
     def _moved(self, x: Tensor, colours: Tensor, mass: Tensor) -> Tensor:
         """`x` with these colours, as the networks see them, where they have mass and it may change."""
         height, width = x.shape[2:]
-        moved = torch.where(mass[..., :height, :width] > 0, colours[..., :height, :width], x)
-        return moved if self._active is None else x + self._active * (moved - x)
+        there = mass[..., :height, :width] > 0
+        if self._active is not None:
+            there &= self._active > 0
+        return torch.where(there, colours[..., :height, :width], x)
 
     @torch.no_grad()
     def evaluate(self, x: Tensor) -> Evaluation:

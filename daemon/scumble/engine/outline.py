@@ -10,6 +10,7 @@ import torch
 from scumble.engine.compose import Weighting, weighting
 from scumble.engine.features import describe, profile
 from scumble.engine.geometry import Geometry, filter_values, halo
+from scumble.engine.machine import KEPT_MAP
 from scumble.engine.schedule import Footprint, footprint
 from scumble.engine.weights import Description
 from scumble.recipe import Optimizer, Recipe
@@ -19,6 +20,7 @@ from scumble.recipe import Optimizer, Recipe
 class Outline:
     """A recipe's networks: the trunk's geometry, the frame's if there is one, and what is asked of them."""
 
+    gpu: bool
     found: Description
     asked: Weighting
     trunk: Geometry
@@ -32,8 +34,8 @@ class Outline:
     def footprint(self, dtype: torch.dtype, optimizer: Optimizer) -> Footprint:
         """The memory of a step in that type."""
         columns = sum(self.trunk.channels.get(tap.replace("preact", "conv"), 512) for tap in self.asked.neighbours)
-        filters = filter_values(self.found.architecture)
-        return footprint(self.trunk.channels_per_px, dtype.itemsize, optimizer, filters, columns)
+        filters, map_bytes = filter_values(self.found.architecture), 0 if self.gpu else KEPT_MAP
+        return footprint(self.trunk.channels_per_px, dtype.itemsize, optimizer, filters, columns, map_bytes=map_bytes)
 
 
 def outline(recipe: Recipe, *, gpu: bool) -> Outline:
@@ -46,7 +48,7 @@ def outline(recipe: Recipe, *, gpu: bool) -> Outline:
     asked = weighting(recipe, suited, found.architecture)
     trunk = Geometry.of(found.architecture, asked.taps)
     frame = Geometry.of_frame(suited.frame_scales) if asked.framed else None
-    return Outline(found, asked, trunk, frame)
+    return Outline(gpu, found, asked, trunk, frame)
 
 
 def features_name(recipe: Recipe, *, gpu: bool) -> str:

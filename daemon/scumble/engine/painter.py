@@ -30,6 +30,7 @@ from scumble.engine.schedule import Plan, available_bytes, plan
 from scumble.engine.shelf import Drawer, Shelf
 from scumble.engine.strips import Enlarged, Repainted
 from scumble.engine.targets import Kept, bytes_of, wanted_above_own
+from scumble.engine.tiles import Tiling
 from scumble.engine.vgg import Trunk, normalized
 from scumble.engine.weights import Description, Weights
 from scumble.errors import ScumbleError
@@ -161,7 +162,7 @@ class Painter:
         if resume is not None and not resume.fits(todo, recipe.optimizer, matches=asked.matched):
             resume = None
         run = Run(job, todo, on_step, resume)
-        composer = Composer(job, easel, asked, todo.tile_px, self.device)
+        composer = Composer(job, easel, asked, todo.tiling, self.device)
         x: Tensor | None = None if resume is None else resume.picture.to(self.device)
         for index, level in enumerate(todo.levels):
             if resume is not None and index < resume.level:
@@ -169,11 +170,12 @@ class Painter:
             canvas = easel_canvas.make(job, todo.box, level, easel.grid, self.device)
             if x is None:
                 x = easel_canvas.first_picture(canvas, job, todo.box, self._first_style(job))
-            x, composer = self._level(run, canvas.bring(x), canvas, composer, index)
+            x, composer = self._level(run, x, canvas, composer, index)
             if run.stopped:
                 break
         assert x is not None
-        todo = replace(run.plan, tile_px=composer.tile_px)
+        is_tight = todo.is_tight or composer.tiling != todo.tiling
+        todo = replace(run.plan, tiling=composer.tiling, is_tight=is_tight)
         return Painting(
             picture=self._finish(job, todo.box, x),
             recipe=recipe,
@@ -196,10 +198,11 @@ class Painter:
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-            tile = (composer.tile_px or max(canvas.content.shape[2:])) // 64 * 32
+            sides = canvas.content.shape[2:]
+            tile = (composer.tiling.of(*sides) or max(sides)) // 64 * 32
             if tile < SMALLEST_TILE:
                 raise ScumbleError("out-of-memory", "The device ran out of memory, even in the smallest tiles.")
-            composer = replace(composer, tile_px=tile)
+            composer = replace(composer, tiling=Tiling(tile))
             run.return_to(done)
 
     def _weighting(self, recipe: Recipe, weights: Weights, suited: Profile) -> Weighting:
@@ -254,6 +257,6 @@ def _warnings(job: Job, todo: Plan) -> tuple[str, ...]:
                 found.append(
                     f"The style picture {style.label!r} is small: strokes will be {factor:.1f} times finer than asked."
                 )
-    if todo.tile_px is not None:
+    if todo.is_tight:
         found.append(f"Painted in tiles of {todo.tile_px} px to fit into memory; the picture is the same.")
     return tuple(found)

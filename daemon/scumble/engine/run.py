@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from scumble.engine import canvas as easel_canvas
 from scumble.engine import optimize
 from scumble.engine.accelerator import Look, Repeated, accelerator
+from scumble.engine.bands import strips
 from scumble.engine.canvas import Canvas
 from scumble.engine.checkpoint import Checkpoint
 from scumble.engine.compose import Composer
@@ -65,7 +67,6 @@ class Run:
         self.plan = replace(todo, levels=resumed.levels) if resumed else todo
         self._done = resumed.work if resumed else 0
         self._paces: deque[float] = deque(maxlen=5)
-        self._matched: Tensor | None = None
         self.losses: list[Mapping[str, float]] = list(resumed.losses) if resumed else []
         self.stopped = False
 
@@ -78,19 +79,21 @@ class Run:
         self._done, count = mark
         del self.losses[count:]
 
-    def descend(self, x: Tensor, canvas: Canvas, composer: Composer, index: int) -> Tensor:
-        """One level's iterations from `x`, or from the checkpoint if that is in this level; the picture to keep."""
+    def descend(self, before: Tensor, canvas: Canvas, composer: Composer, index: int) -> Tensor:
+        """One level's iterations from what came `before`, a picture of any size, or from the checkpoint if that is in
+        this level; the picture to keep."""
         level, recipe = self._todo.levels[index], self._job.recipe
         objective = composer.compose(canvas)
+        x = canvas.bring(before)
         evaluate = self._evaluation(objective, x)
         rounds = _rounds(level.iterations, recipe.matchings) if objective.matches else set()
         last_round = max(rounds, default=0)  # each is for another loss
         descent, patience = self._descent(canvas), Patience(recipe.least_gain)
-        begin, self._matched = 0, None
+        begin = 0
         if self._resumed is not None and self._resumed.level == index:
             begin = self._resumed.iteration
             x = self._resumed.picture.to(x.device, copy=True)
-            self._match_again(self._resumed, objective, rounds, x.device)
+            self._match_again(self._resumed, objective, x)
             descent.restore(self._resumed.state, x.device)
             for losses in self.losses[len(self.losses) - max(0, begin - last_round) :]:
                 patience.ends(losses["total"])
@@ -103,13 +106,19 @@ class Run:
                     descent = self._descent(canvas)
             evaluation = evaluate(x)
             x = descent.step(x, evaluation.total, evaluation.gradient, iteration / level.iterations)
-            if iteration >= last_round and patience.ends(evaluation.total):
+            losses = {**evaluation.parts, "total": evaluation.total}
+            del evaluation  # a gradient is as large as the picture
+            if iteration >= last_round and patience.ends(losses["total"]):
                 self._end(index, iteration + 1)
-            self._tell(x, canvas, evaluation, descent, (index, iteration + 1), time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            save = partial(self._checkpoint, x, descent, objective, index, iteration + 1)
+            self._tell(x, canvas, losses, index, save, seconds)
+            del save
             if self.stopped or iteration + 1 == self.plan.levels[index].iterations:
                 break
         evaluate.forget()  # a recording holds as much memory as a step
         x = descent.finish(x)
+        del descent  # which has as much as lies beside the picture now
         return x if self.stopped else objective.lay(x)
 
     def _end(self, index: int, iterations: int) -> None:
@@ -130,38 +139,38 @@ class Run:
 
     def _match(self, x: Tensor, objective: Objective, *, first: bool) -> Tensor:
         start = self._job.recipe.start
-        self._matched = x
         voted = objective.match(x, by_content_alone=first and start is Start.CONTENT)
         return x if first and start is Start.PICTURE else voted
 
-    def _match_again(self, resumed: Checkpoint, objective: Objective, rounds: set[int], device: torch.device) -> None:
-        """Find the neighbours of the last round before the checkpoint; the picture has long moved to their votes."""
-        if resumed.matched is None:
+    def _match_again(self, resumed: Checkpoint, objective: Objective, x: Tensor) -> None:
+        """Match as in the last round before the checkpoint; the picture has long moved to its votes."""
+        if not resumed.matched:
             return
-        last = max(each for each in rounds if each < resumed.iteration)
-        self._match(resumed.matched.to(device, copy=True), objective, first=resumed.level == 0 and last == 0)
+        try:
+            objective.recall(resumed.matched)
+        except ValueError:  # of a style that has become another meanwhile
+            objective.match(x, by_content_alone=False)
 
     def _tell(
         self,
         x: Tensor,
         canvas: Canvas,
-        evaluation: Evaluation,
-        descent: Descent,
-        place: tuple[int, int],
+        losses: Mapping[str, float],
+        index: int,
+        save: Callable[[], Checkpoint],
         seconds: float,
     ) -> None:
-        level = self.plan.levels[place[0]]
+        level = self.plan.levels[index]
         work = sum(each.work for each in self.plan.levels)
         pixels = level.width * level.height
         self._done += pixels
         # the pace changes from minute to minute on a shared machine, and the first iteration is slow
         self._paces.append(seconds / pixels)
-        losses = {**evaluation.parts, "total": evaluation.total}
         self.losses.append(losses)
         step = Step(
             iteration=len(self.losses),
             iterations=sum(each.iterations for each in self.plan.levels),
-            level=place[0] + 1,
+            level=index + 1,
             levels=len(self.plan.levels),
             width=level.width,
             height=level.height,
@@ -169,12 +178,12 @@ class Run:
             progress=self._done / work,
             seconds_left=(work - self._done) * statistics.median(self._paces),
             look=lambda: _look(canvas, x),
-            save=lambda: self._checkpoint(x, descent, *place),
+            save=save,
         )
         if self._on_step(step):
             self.stopped = True
 
-    def _checkpoint(self, x: Tensor, descent: Descent, index: int, iteration: int) -> Checkpoint:
+    def _checkpoint(self, x: Tensor, descent: Descent, objective: Objective, index: int, iteration: int) -> Checkpoint:
         return Checkpoint(
             level=index,
             iteration=iteration,
@@ -184,7 +193,7 @@ class Run:
             losses=tuple(self.losses),
             levels=self.plan.levels,
             box=self.plan.box,
-            matched=None if self._matched is None else _own(self._matched),
+            matched=tuple(_own(field) for field in objective.matches_found) if objective.matches else None,
         )
 
 
@@ -200,7 +209,10 @@ def _rounds(iterations: int, count: int) -> set[int]:
 
 
 def _look(canvas: Canvas, x: Tensor) -> Look:
-    shown = easel_canvas.show(canvas.content, x.clamp(0, 1), canvas.keep)
-    mix = torch.stack(canvas.regions).sum(0).clamp(max=1)
-    shown = canvas.content + mix * (shown - canvas.content)
-    return accelerator(x.device).look(shown[0].permute(1, 2, 0).contiguous())
+    found = x.new_empty(*x.shape[2:], 3)
+    for rows in strips(x):
+        there = (slice(None), slice(None), rows)
+        content, keep = canvas.content[there], None if canvas.keep is None else canvas.keep[there]
+        shown = easel_canvas.show(content, x[there].clamp(0, 1), keep)
+        found[rows] = torch.lerp(content, shown, canvas.mix[there])[0].permute(1, 2, 0)
+    return accelerator(x.device).look(found)

@@ -15,6 +15,7 @@ from scumble.engine.accelerator import accelerator
 from scumble.engine.box import Box as Box
 from scumble.engine.box import bounds as bounds
 from scumble.engine.candidates import COARSE_GRID, FINE_GRID, FINE_GRID_PX
+from scumble.engine.tiles import Tiling
 from scumble.errors import ScumbleError
 from scumble.recipe import Optimizer, Quality, Recipe, Start
 
@@ -31,6 +32,10 @@ LEAST_BOX = 256
 _MATCHING, _MATCHING_ANYWAY = 66, 110 * 2**20
 """What places, votes and pieces take: bytes per pixel of the picture, and for the style and the search in any case.
 Measured; see `tests/benchmarks/memory.py`."""
+QUICK_WHOLE = 2
+"""A picture of up to so many times the pixels that are seen the quickest is not cut."""
+DEAREST_HALO = 1.4
+"""Tiles that are to save time may compute at most so many times the pixels of their cores."""
 MEMORY_SHARE = 0.8
 """The part of the free memory that a job may take by itself."""
 
@@ -51,26 +56,37 @@ class Level:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a job will do: the box, the levels from coarse to fine, tiles (None: in one piece), memory in MB."""
+    """What a job will do: the box, the levels from coarse to fine, how they are cut, memory in MB.
+
+    `is_tight` tells whether memory asks for the tiles; else they are the quickest way.
+    """
 
     box: Box
     scale: float
     levels: tuple[Level, ...]
-    tile_px: int | None
+    tiling: Tiling
     memory_mb: float
+    is_tight: bool = False
+
+    @property
+    def tile_px(self) -> int | None:
+        """The side of the finest level's tiles; None: in one piece."""
+        return self.tiling.of(self.levels[-1].height, self.levels[-1].width)
 
 
 @dataclass(frozen=True)
 class Footprint:
     """What a step holds: bytes per pixel seen at once, per pixel of the whole picture, and in any case.
 
-    `matches` tells whether it looks for neighbours.
+    `matches` tells whether it looks for neighbours, `quick_px` how many pixels are seen at once the quickest where they
+    are seen once per step; 0 where tiles cost more than they bring.
     """
 
     per_window_px: float
     per_picture_px: float
     fixed: float
     matches: bool = False
+    quick_px: int = 0
 
     def bytes(self, window_px: float, picture_px: float) -> float:
         """The prediction for a step."""
@@ -92,9 +108,10 @@ def plan(
     finest = levels[-1]
     pixels = finest.width * finest.height
     limit = min(available, recipe.memory_mb * 2**20) if recipe.memory_mb else available * MEMORY_SHARE
-    tile = _tile(finest, footprint, limit, halo)
+    tiling, is_tight = _tiling(finest, footprint, limit, halo)
+    tile = tiling.of(finest.height, finest.width)
     window = pixels if tile is None else min(pixels, (tile + 2 * halo) ** 2)
-    return Plan(box, scale, levels, tile, footprint.bytes(window, pixels) / 2**20)
+    return Plan(box, scale, levels, tiling, footprint.bytes(window, pixels) / 2**20, is_tight)
 
 
 def lays_pieces(recipe: Recipe) -> bool:
@@ -134,10 +151,17 @@ def _levels(box: Box, scale: float, recipe: Recipe, *, with_pieces: bool) -> tup
     return tuple(levels)
 
 
-def _tile(level: Level, footprint: Footprint, limit: float, halo: int) -> int | None:
+def _tiling(level: Level, footprint: Footprint, limit: float, halo: int) -> tuple[Tiling, bool]:
+    """How the levels are cut, and whether memory asks for that."""
     pixels = level.width * level.height
-    if footprint.bytes(pixels, pixels) <= limit:
-        return None
+    whole_px = max(0.0, limit - footprint.fixed) / (footprint.per_window_px + footprint.per_picture_px)
+    quick = (math.isqrt(footprint.quick_px) - 2 - 2 * halo) // 32 * 32
+    if quick > 0 and ((quick + 2 * halo) / quick) ** 2 <= DEAREST_HALO:
+        whole_px = min(whole_px, QUICK_WHOLE * footprint.quick_px)
+        if pixels > whole_px and footprint.bytes((quick + 2 * halo) ** 2, pixels) <= limit:
+            return Tiling(quick, whole_px), False
+    if pixels <= whole_px:
+        return Tiling(), False
     left = limit - footprint.bytes(0, pixels)
     side = math.floor(math.sqrt(max(0.0, left) / footprint.per_window_px)) - 2 * halo
     tile = side // 32 * 32
@@ -147,7 +171,7 @@ def _tile(level: Level, footprint: Footprint, limit: float, halo: int) -> int | 
             "out-of-memory",
             f"Painting {level.width} × {level.height} px needs {need:.0f} MB; there are {limit / 2**20:.0f} MB.",
         )
-    return tile
+    return Tiling(tile, whole_px), True
 
 
 def footprint(
@@ -156,12 +180,15 @@ def footprint(
     optimizer: Optimizer,
     filters: int,
     column_channels: int = 0,
+    *,
+    map_bytes: float = 0,
 ) -> Footprint:
     """Predict memory. `channels_per_px` is, per convolution, channels / stride²; `itemsize` the bytes of a value;
     `filters` how many numbers the network has.
 
-    `column_channels` are those of a hypercolumn, by which neighbours are looked for. The factors of the widest layer
-    are measured; see `tests/benchmarks/memory.py`.
+    `column_channels` are those of a hypercolumn, by which neighbours are looked for; `map_bytes` is the size up to
+    which a map's memory is kept from step to step. The factors of the widest layer are measured; see
+    `tests/benchmarks/memory.py`.
     """
     widest = max(channels_per_px.values())
     kept = sum(channels_per_px.values())
@@ -177,7 +204,7 @@ def footprint(
         picture += _MATCHING + column / COARSE_GRID**2
         # small pictures have more positions than their pixels let expect
         fixed += _MATCHING_ANYWAY + column * FINE_GRID_PX * (1 / FINE_GRID**2 - 1 / COARSE_GRID**2)
-    return Footprint(window, picture, fixed, matches)
+    return Footprint(window, picture, fixed, matches, int(map_bytes / (widest * itemsize)) if matches else 0)
 
 
 def available_bytes(device: torch.device) -> float:

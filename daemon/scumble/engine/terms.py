@@ -253,9 +253,8 @@ def survey(
     kept = tuple(keep)
     sums: list[dict[Statistic, Tensor]] = [{} for _ in regions]
     whole: Maps = {}
-    prepared = network.prepare(picture)
     for window in picture_windows:
-        maps = network.forward(window.crop(prepared))
+        maps = network.forward(network.prepare(window.crop(picture)))
         for region, found in zip(regions, sums, strict=True):
             for statistic in wanted:
                 rows = region.rows(statistic.first, window) if statistic.first in region.maps else None

@@ -57,10 +57,23 @@ class Window:
         )
 
 
+@dataclass(frozen=True)
+class Tiling:
+    """How pictures are cut: those of more than `whole_px` px into cores of `tile` px, or none where that is None."""
+
+    tile: int | None = None
+    whole_px: float = 0
+
+    def of(self, height: int, width: int) -> int | None:
+        """The side of the cores of a picture, None for one piece."""
+        return self.tile if height * width > self.whole_px else None
+
+
 def windows(height: int, width: int, tile: int | None, radius: float, grid: int = 16) -> list[Window]:
     """Windows over a picture whose sides are multiples of `grid`.
 
-    `tile` is the side of a core in px (rounded up to the grid; None: one window), `radius` half the receptive field.
+    `tile` is the most px that the side of a core has (rounded up to the grid; None: one window), `radius` half the
+    receptive field.
     """
     rows, columns = _spans(height, tile, radius, grid), _spans(width, tile, radius, grid)
     return [Window(r, c, len(rows) == len(columns) == 1) for r in rows for c in columns]
@@ -69,7 +82,8 @@ def windows(height: int, width: int, tile: int | None, radius: float, grid: int 
 def _spans(length: int, tile: int | None, radius: float, grid: int) -> list[Span]:
     if length % grid:
         raise ValueError(f"{length} is no multiple of {grid}")
-    core = length if tile is None else max(grid, math.ceil(tile / grid) * grid)
+    count = 1 if tile is None else math.ceil(length / max(grid, math.ceil(tile / grid) * grid))
+    core = max(grid, math.ceil(length / count / grid) * grid)  # of one size, where the grid lets them
     halo = math.ceil(radius / grid) * grid
     starts = range(0, length, core)
     return [

@@ -176,7 +176,7 @@ class Worker:
             plan = self._painter.plan((question.width, question.height), box, recipe)
             finest = plan.levels[-1]
             warnings = []
-            if plan.tile_px is not None:
+            if plan.is_tight:
                 warnings.append(
                     f"It will be painted in tiles of {plan.tile_px} px to fit into memory, which is slower."
                 )
