@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from scumble.engine import candidates as search
+from scumble.engine import neighbours
 from scumble.engine.candidates import candidates, grid_map, grid_stride
 from scumble.engine.neighbours import Matched, NeighbourTerm
 from scumble.engine.regions import region_weights
@@ -275,7 +276,10 @@ def test_windows_give_the_same_matches_loss_and_gradient(trunk):
     assert (tiled_gradient - gradient).norm() <= 1e-4 * gradient.norm()
 
 
-def test_votes_are_means_of_the_styles_patches_under_bells(trunk):
+@pytest.mark.parametrize("at_once", [neighbours._GATHERED, 1, 70], ids=["", "row by row", "two rows"])
+def test_votes_are_means_of_the_styles_patches_under_bells(trunk, monkeypatch, at_once):
+    """However few rows are gathered at once, as of a very wide picture."""
+    monkeypatch.setattr(neighbours, "_GATHERED", at_once)
     style, strength = picture(1), 0.5 + 0.5 * picture(7, 48, 64)[:, :1]
     term = term_for(trunk, style, picture(2), strength)
     match(trunk, term, picture(2))

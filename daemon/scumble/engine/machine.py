@@ -13,7 +13,7 @@ from torch import Tensor
 from scumble.errors import ScumbleError
 from scumble.recipe import Precision
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -3, -4, -8
 _DEFAULT_MMAPS, _DEFAULT_THRESHOLD = 65536, 128 * 1024
 HOLD_AT_MOST = 2**30
 """A larger step gives the memory of maps larger than `KEPT_MAP` back after every layer."""
@@ -89,6 +89,7 @@ def held_pages(expected_bytes: float = 0.0) -> Iterator[None]:
     else:
         libc.mallopt(_M_MMAP_MAX, 0)
     libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    libc.mallopt(_M_ARENA_MAX, 2)  # or every new thread may keep pages of its own
     try:
         yield
     finally:

@@ -296,11 +296,13 @@ def _vote(each: Matched, grid: str, colours: Tensor, mass: Tensor) -> None:
                 found = nnf.embedding(corner[there] + (y * squares_across + x), squares)
                 shown[:, :, :3].addcmul_(found.view(height, columns, 3, -1), share[:, :, None])
                 shown[:, :, 3] += share
-        pixels = nnf.pixel_shuffle(shown.flatten(2).movedim(2, 0)[None], stride)
-        top, bottom = band.start * stride - margin, min(band.stop * stride - margin, mass.shape[2])
-        pixels = pixels[:, :, max(0, -top) : bottom - top, margin : margin + mass.shape[3]]
-        colours[:, :, max(0, top) : bottom] += pixels[:, :3]
-        mass[:, :, max(0, top) : bottom] += pixels[:, 3:]
+        top, bottom = band.start * stride - margin, band.stop * stride - margin
+        inside = slice(max(0, top), min(bottom, mass.shape[2]))
+        if inside.start < inside.stop:  # a band of few rows may lie in the margin
+            pixels = nnf.pixel_shuffle(shown.flatten(2).movedim(2, 0)[None], stride)
+            pixels = pixels[:, :, inside.start - top : inside.stop - top, margin : margin + mass.shape[3]]
+            colours[:, :, inside] += pixels[:, :3]
+            mass[:, :, inside] += pixels[:, 3:]
 
     with on_all_cores(place.device) as run:
         run(gather, bands(rows, columns, place.device, _GATHERED))
