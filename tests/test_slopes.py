@@ -8,7 +8,7 @@ import torch
 from helpers import narrow, noise
 
 from scumble.drawn import painting, scene
-from scumble.engine import losses
+from scumble.engine import bands, losses
 from scumble.engine.candidates import Candidates, add_grid_slope, grid_map
 from scumble.engine.canvas import Canvas
 from scumble.engine.color import gray, ungray
@@ -52,11 +52,17 @@ def test_of_the_style_loss():
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 1.25, 2.0])
 @pytest.mark.parametrize("weight", [None, MASK])
-def test_of_the_total_variation(exponent, weight):
+@pytest.mark.parametrize("strip_px", [2**17, 1, 25], ids=["", "row by row", "two rows"])
+def test_of_the_total_variation(monkeypatch, exponent, weight, strip_px):
+    """However few rows are looked at at once."""
     (wanted,) = by_autograd(lambda leaf: losses.total_variation(leaf, exponent, weight), PICTURE)
-    loss, slope = losses.total_variation_and_slope(PICTURE, exponent, weight)
-    assert loss == pytest.approx(float(losses.total_variation(PICTURE, exponent, weight)))
-    torch.testing.assert_close(slope, wanted)
+    whole = losses.total_variation(PICTURE, exponent, weight)
+    monkeypatch.setattr(bands, "STRIP_PX", strip_px)
+    gradient = torch.ones_like(PICTURE)
+    loss = losses.add_total_variation(gradient, PICTURE, exponent, weight, 0.5)
+    assert loss == pytest.approx(0.5 * float(whole))
+    assert losses.total_variation(PICTURE, exponent, weight) == pytest.approx(float(whole))
+    torch.testing.assert_close(gradient, 1 + 0.5 * wanted)
 
 
 def test_of_the_cosine():
@@ -141,8 +147,10 @@ class Plainly:
 
 
 @pytest.mark.parametrize("active", [None, (MASK > 0.5).double()])
-def test_of_what_is_asked_of_the_picture_itself(active):
+@pytest.mark.parametrize("strip_px", [2**17, 1, 25], ids=["", "row by row", "two rows"])
+def test_of_what_is_asked_of_the_picture_itself(monkeypatch, active, strip_px):
     """Votes and total variation together, at their weights."""
+    monkeypatch.setattr(bands, "STRIP_PX", strip_px)
     asked = PictureTerms(tv_weight=0.3, tv_mask=MASK, vote_weight=2.0)
     colours, voted = noise(*PICTURE.shape, seed=15, dtype=torch.float64), (MASK > 0.3).double()
     objective = Objective([], windows(7, 10, None, 0, 1), Plainly(), asked, active)

@@ -29,12 +29,13 @@ from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm,
 from scumble.engine.tiles import Tiling, Window, windows
 from scumble.engine.vgg import Network, Trunk, calibration_pictures
 from scumble.errors import ScumbleError
-from scumble.recipe import LayerWeighting, Recipe, Scaling, StyleLoss
+from scumble.recipe import ContentForm, LayerWeighting, Recipe, Scaling, StyleLoss
 
 Matrices = dict[Statistic, Tensor]
 
 _LEAST_DISTANCE = 1e-3  # of the style's own size: a style equal to the content must not be divided by zero
 _FULL_VOTES_AT = 40.0  # strength: below it the votes are mixed with the content, so that little strength shows little
+_SPREAD_ROWS = 2**17  # of a content layer, that are in floats at once
 _VOTE_WEIGHT = 50.0  # a vote of one makes a tenth of the colour range weigh half as much as a whole style
 
 
@@ -113,6 +114,16 @@ def weighting(recipe: Recipe, suited: Profile, architecture: str) -> Weighting:
 def _variation(pictures: Tensor, exponent: float) -> float:
     """Total variation per pixel."""
     return float(total_variation(pictures, exponent)) / (len(pictures) * pictures[0, 0].numel())
+
+
+def _spread(rows: Tensor, weight: Tensor, form: ContentForm) -> float:
+    """The content loss of rows (positions, channels) against their own mean."""
+    parts = list(zip(torch.split(rows, _SPREAD_ROWS), torch.split(weight, _SPREAD_ROWS), strict=True))
+    mass = weight.sum()
+    mean = torch.stack([w @ part.float() for part, w in parts]).sum(0) / mass
+    summed = ContentForm.SUM if form is ContentForm.MEAN else form
+    total = sum(float(content_loss(part.float(), mean.expand_as(part), summed, w)) for part, w in parts)
+    return total / (float(mass) * rows.shape[1]) if form is ContentForm.MEAN else total
 
 
 def _layers(field: str, layers: Mapping[str, float] | str, order: Sequence[str]) -> dict[str, float]:
@@ -301,10 +312,7 @@ class Composer:
             target = found.maps[tap]
             scale = 1.0
             if recipe.scaling is Scaling.EVERYDAY:
-                flat = flatten(target).float()
-                within = union.maps[tap].flatten()
-                mean = (flat * within[:, None]).sum(0) / within.sum()
-                own = float(content_loss(flat, mean.expand_as(flat), recipe.content_form, within))
+                own = _spread(flatten(target), union.maps[tap].flatten(), recipe.content_form)
                 scale = 1 / max(own, 1e-6)
             terms.append(ContentTerm(tap, target, union, recipe.content_form, self.weights.content * weight * scale))
         return terms

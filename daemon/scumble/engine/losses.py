@@ -96,25 +96,28 @@ def total_variation(x: Tensor, exponent: float = 1.25, weight: Tensor | None = N
     plain squares, e = 1.25 common practice. A neighbour beyond the edge differs by nothing; leaving out the last row
     and column instead would let noise settle there. `weight` is (1, 1, height, width).
     """
-    below, right = _differences(x)
-    squares = below.square() + right.square()
-    terms = squares if exponent == 1 else (squares + _FLOOR).pow(exponent)
-    return (terms if weight is None else terms * weight).sum()
+    totals = []
+    for rows in strips(x):
+        below, right = _differences(x[..., rows.start : rows.stop + 1, :])
+        squares = (below.square() + right.square())[..., : rows.stop - rows.start, :]
+        terms = squares if exponent == 1 else (squares + _FLOOR).pow(exponent)
+        totals.append((terms if weight is None else terms * weight[..., rows, :]).sum())
+    return torch.stack(totals).sum()
 
 
-def total_variation_and_slope(x: Tensor, exponent: float, weight: Tensor | None) -> tuple[Tensor, Tensor]:
-    """`total_variation`, and its gradient with respect to x: what differs from a neighbour is drawn to it by
-    2 e w (…)^(e − 1) times the difference."""
-    slope, totals = torch.empty_like(x), []
+def add_total_variation(gradient: Tensor, x: Tensor, exponent: float, mask: Tensor | None, weight: float) -> Tensor:
+    """weight · `total_variation` with its mask, a scalar; adds to `gradient` that with respect to x: what differs from
+    a neighbour is drawn to it by 2 e w (…)^(e − 1) times the difference."""
+    totals = []
     for rows in strips(x):
         # a row hears of those above and below it
         top, bottom = max(0, rows.start - 1), min(x.shape[-2], rows.stop + 1)
-        around = None if weight is None else weight[..., top:bottom, :]
-        terms, found = _variation_and_slope(x[..., top:bottom, :], exponent, around)
+        around = None if mask is None else mask[..., top:bottom, :]
+        terms, slope = _variation_and_slope(x[..., top:bottom, :], exponent, around)
         own = slice(rows.start - top, rows.stop - top)
         totals.append(terms[..., own, :].sum())
-        slope[..., rows, :] = found[..., own, :]
-    return torch.stack(totals).sum(), slope
+        gradient[..., rows, :].add_(slope[..., own, :], alpha=weight)
+    return weight * torch.stack(totals).sum()
 
 
 def _variation_and_slope(x: Tensor, exponent: float, weight: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -248,15 +248,19 @@ class NeighbourTerm:
     def lay(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """What the networks see, (1, 3, height, width), repainted with pieces from around the matched places.
 
-        Colours and mass are as those of `votes`.
+        Colours and mass are as those of `votes`. Nothing can be matched after it.
         """
-        colours = mass = torch.zeros(())
+        for each in self.matched:
+            each.guides = each.guides.new_zeros(0)  # a large picture has no room for what is not needed any more
+        if len(self.matched) == 1:
+            (each,) = self.matched
+            there = to_pixels(each.region.maps[self._grid] > 0, self._stride)[None, None]
+            return lay(each.candidates.pieces, seen, each.places_of_pixels()), there
+        colours, mass = torch.zeros_like(seen), torch.zeros_like(seen[:, :1])
         for each in self.matched:
             weight = each.weight * to_pixels(each.region.maps[self._grid], self._stride)[None, None]
-            laid = lay(each.candidates.pieces, seen, each.places_of_pixels()).mul_(weight)
-            # the first takes the place of what there was, for a large picture has no room for a sum beside it
-            first = each is self.matched[0]
-            colours, mass = (laid, weight) if first else (colours.add_(laid), mass.add_(weight))
+            colours.addcmul_(lay(each.candidates.pieces, seen, each.places_of_pixels()), weight)
+            mass.add_(weight)
         return colours.div_(mass.clamp(min=1e-6)), mass
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scumble.engine.bands import strips
-from scumble.engine.losses import total_variation_and_slope
+from scumble.engine.losses import add_total_variation
 from scumble.engine.neighbours import NeighbourTerm
 from scumble.engine.terms import Term
 from scumble.engine.tiles import Window
@@ -195,7 +195,7 @@ class Objective:
         self._add_votes(seen, slope, losses)
         gradient = self._view.unsee(slope)
         del slope, seen
-        gradient = self._with_picture_terms(x, gradient, losses)
+        self._add_picture_terms(x, gradient, losses)
         if self._active is not None:
             gradient *= self._active
         kinds = tuple(kind for kind, _ in losses)
@@ -253,10 +253,8 @@ class Objective:
             found.append(away.square_().sum())
         losses.append(("style", share * torch.stack(found).sum()))
 
-    def _with_picture_terms(self, x: Tensor, gradient: Tensor, losses: list[tuple[str, Tensor]]) -> Tensor:
+    def _add_picture_terms(self, x: Tensor, gradient: Tensor, losses: list[tuple[str, Tensor]]) -> None:
         asked = self._picture_terms
         if asked.tv_weight:
-            loss, slope = total_variation_and_slope(x, asked.tv_exponent, asked.tv_mask)
-            losses.append(("tv", asked.tv_weight * loss))
-            gradient = slope.mul_(asked.tv_weight).add_(gradient)
-        return gradient
+            loss = add_total_variation(gradient, x, asked.tv_exponent, asked.tv_mask, asked.tv_weight)
+            losses.append(("tv", loss))

@@ -48,7 +48,8 @@ class Descent(Protocol):
     """One way to descend."""
 
     def step(self, x: Tensor, loss: float, gradient: Tensor, progress: float) -> Tensor:
-        """The next picture; all tensors have the shape of the picture, `progress` runs from 0 to 1."""
+        """The next picture; all tensors have the shape of the picture, `progress` runs from 0 to 1. It may use the
+        gradient's memory."""
 
     def finish(self, x: Tensor) -> Tensor:
         """The picture to keep, `x` being the last one."""
@@ -105,7 +106,7 @@ class Adam:
             sizes.append(self._square[there].sqrt().sum())
         # relative, so that no scale of the loss can drown small gradients
         floor = torch.stack(sizes).sum() * (1e-8 / (x.numel() * unbias**0.5)) + torch.finfo(x.dtype).tiny
-        moved = torch.empty_like(x)
+        moved = gradient if gradient.is_contiguous() else torch.empty_like(x)
         for there in parts:
             root = (self._square[there] / unbias).sqrt_().add_(floor)
             low, high = (bound[there] if isinstance(bound, Tensor) else bound for bound in (self._low, self._high))
