@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers import noise, relative
 
+from scumble.engine import bands
 from scumble.engine.optimize import GAIN_SPAN, LAST_STEP, LBFGS, LEARNING_RATE, Adam, Momentum, Patience, make
 from scumble.recipe import Optimizer
 
@@ -324,3 +325,20 @@ def test_without_a_least_gain_patience_has_no_end():
 
 def test_patience_ends_where_nothing_is_left():
     assert ends_at([0.0] * 100, 1e-6) == 2 * GAIN_SPAN
+
+
+def test_adam_moves_a_picture_in_strips_as_at_once(monkeypatch):
+    generator = torch.Generator().manual_seed(1)
+    picture, *gradients = torch.rand(4, 1, 3, 9, 7, generator=generator)
+    low, high = 0.1 * picture, 1 - 0.1 * picture
+
+    def moved():
+        optimiser, x = make(Optimizer.ADAM, None, low, high), picture
+        for index, gradient in enumerate(gradients):
+            x = optimiser.step(x, 1.0, gradient.clone() - 0.5, index / 3)
+        return x
+
+    whole = moved()
+    monkeypatch.setattr(bands, "STRIP_PX", 20)
+    torch.testing.assert_close(moved(), whole)
+    assert not torch.equal(whole, picture)

@@ -12,11 +12,12 @@ from safetensors.torch import save_file
 from scumble.engine import embedded, painter
 from scumble.engine import weights as store
 from scumble.engine.features import describe, profile, resolve
+from scumble.engine.footprint import footprint
 from scumble.engine.geometry import Geometry, filter_values, halo
 from scumble.engine.machine import dtype_of
 from scumble.engine.outline import features_name, outline
 from scumble.engine.painter import Painter
-from scumble.engine.schedule import Box, footprint, plan
+from scumble.engine.schedule import Box, plan
 from scumble.engine.vgg import Trunk
 from scumble.engine.weights import ARCHITECTURES, Training, conv_names, seeded
 from scumble.errors import ScumbleError
@@ -67,7 +68,10 @@ def planned_with_the_network(recipe, weights, dtype):
     with_weights._weights = {with_weights._weights_key(recipe): weights}
     easel = with_weights._easel(recipe, weights, profile(weights))
     trunk = easel.trunk
-    filters = sum(w.numel() for w in trunk.weights.filters.values())
+    filters = sum(
+        w.nbytes + (2 * w.numel() * dtype.itemsize if name in trunk.steps else 0)
+        for name, w in trunk.weights.filters.items()
+    )
     asked = with_weights._weighting(recipe, weights, profile(weights))
     columns = sum(trunk.channels.get(tap.replace("preact", "conv"), 512) for tap in asked.neighbours)
     cost = footprint(trunk.channels_per_px, dtype.itemsize, recipe.optimizer, filters, columns)

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scumble.engine.footprint import Footprint
 from scumble.engine.schedule import (
     COARSEST,
     ITERATIONS,
@@ -17,14 +18,12 @@ from scumble.engine.schedule import (
     MEMORY_SHARE,
     WORKING_SIZE,
     Box,
-    Footprint,
     available_bytes,
     bounds,
-    footprint,
     plan,
 )
 from scumble.errors import ScumbleError
-from scumble.recipe import Optimizer, Quality, Recipe
+from scumble.recipe import Quality, Recipe
 
 PLENTY = 2**50
 COST = Footprint(per_window_px=1000, per_picture_px=100, fixed=2**20)
@@ -240,6 +239,38 @@ def test_the_device_limits_whatever_memory_mb_says():
     assert planned(512, 512, memory_mb=100_000, available=128 * 2**20).tile_px is not None
 
 
+QUICK = replace(COST, matches=True, kept_px=300**2)
+"""What is seen once per step, the quickest in windows of 300 px."""
+
+
+def cut(width, height, cost=QUICK, available=PLENTY, halo=16, **fields):
+    recipe = Recipe.parse({"styles": [{"picture": "style"}], "size": max(width, height), **fields})
+    return plan(width, height, Box(0, 0, width, height), recipe, cost, available, halo)
+
+
+def test_what_is_seen_once_is_cut_into_the_quickest_windows():
+    found = cut(1000, 600)
+    assert found.tile_px == 256  # with its halo and a border of one px not more than 300
+    assert not found.is_tight
+    assert found.memory_mb * 2**20 == pytest.approx(QUICK.bytes((256 + 32) ** 2, 1000 * 600))
+    assert [found.tiling.of(side, side) for side in (424, 425)] == [None, 256]  # twice the pixels of a window
+
+
+def test_what_is_seen_twice_is_not_cut_to_save_time():
+    assert cut(1000, 600, replace(QUICK, matches=False)).tile_px is None
+
+
+def test_nothing_is_cut_where_halos_would_cost_more_than_it_brings():
+    assert cut(1000, 600, halo=40).tile_px is None
+
+
+def test_memory_asks_for_smaller_tiles_than_the_quickest():
+    enough = QUICK.bytes((256 + 32) ** 2, 1000 * 600)
+    found = cut(1000, 600, available=(enough - 1e6) / MEMORY_SHARE)
+    assert found.is_tight
+    assert 0 < found.tile_px < 256
+
+
 def test_what_fits_in_no_tile_is_refused():
     with pytest.raises(ScumbleError) as raised:
         planned(2000, 2000, size=2000, available=100 * 2**20)
@@ -255,30 +286,6 @@ def test_a_refusal_says_what_would_be_enough():
         planned(1000, 1000, size=1000, available=enough / MEMORY_SHARE - 1e6)
 
 
-def test_a_footprint_is_linear():
-    assert Footprint(3, 5, 7).bytes(10, 100) == 7 + 30 + 500
-
-
-def test_half_the_type_is_half_the_maps():
-    one, more = {"conv1_1": 64.0}, {"conv1_1": 64.0, "conv2_1": 32.0}
-    maps = {
-        size: footprint(more, size, Optimizer.ADAM, 0).per_window_px
-        - footprint(one, size, Optimizer.ADAM, 0).per_window_px
-        for size in (4, 2)
-    }
-    assert maps == {4: 4 * 32, 2: 2 * 32}
-
-
-def test_filters_are_held_as_read_and_for_both_directions():
-    assert footprint({"conv1_1": 64.0}, 2, Optimizer.ADAM, 1000).fixed == 1000 * (4 + 2 + 2)
-
-
-def test_lbfgs_holds_its_history():
-    channels = {"conv1_1": 64.0}
-    adam, lbfgs = (footprint(channels, 4, kind, 0).per_picture_px for kind in (Optimizer.ADAM, Optimizer.LBFGS))
-    assert lbfgs - adam >= 2 * 8 * 3 * 4
-
-
 def test_pieces_of_the_style_save_iterations():
     def iterations(cost, **fields):
         recipe = Recipe.parse({"styles": [{"picture": "style"}], **fields})
@@ -292,14 +299,6 @@ def test_pieces_of_the_style_save_iterations():
     assert iterations(matching, vote_weight=0) == ITERATIONS[Quality.NORMAL]
     assert iterations(matching, style_weight=0) == ITERATIONS[Quality.NORMAL]
     assert iterations(matching, iterations=[7, 6, 5]) == (7, 6, 5)
-
-
-def test_a_footprint_knows_whether_neighbours_are_looked_for():
-    channels = {"conv1_1": 64.0}
-    without, matching = (footprint(channels, 4, Optimizer.ADAM, 0, columns) for columns in (0, 160))
-    assert not without.matches
-    assert matching.matches
-    assert matching.per_picture_px > without.per_picture_px + 10 * 4
 
 
 def test_the_machine_has_memory():

@@ -26,12 +26,13 @@ from torch import Tensor
 from scumble.drawn import painting, scene
 from scumble.engine.accelerator import Accelerator, Repeated, accelerator
 from scumble.engine.features import OURS, PHOTOGRAPHS, Profile
+from scumble.engine.footprint import Footprint, footprint
 from scumble.engine.geometry import Geometry
 from scumble.engine.machine import device_of, dtype_of, held_pages, processor_name
 from scumble.engine.objective import Evaluation, Objective, PictureTerms
 from scumble.engine.painter import Painter
 from scumble.engine.regions import region_weights
-from scumble.engine.schedule import Box, Footprint, footprint, plan
+from scumble.engine.schedule import Box, plan
 from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm, survey
 from scumble.engine.tiles import windows
 from scumble.engine.vgg import Convolution, Trunk
@@ -182,8 +183,8 @@ def trunk_of(network: str, dtype: torch.dtype, device: torch.device) -> Trunk:
 def at_work(trunk: Trunk, size: int) -> Iterator[Accelerator]:
     """The device as it is during a job of `size` × `size` px."""
     host, pixels = accelerator(trunk.device), size**2
-    expected = footprint(trunk.channels_per_px, trunk.dtype.itemsize, Optimizer.ADAM, 0).bytes(pixels, pixels)
-    with held_pages(expected), host.painting():
+    keeps = footprint(trunk.channels_per_px, trunk.dtype.itemsize, Optimizer.ADAM, 0).keeps(pixels, pixels)
+    with held_pages(all_of_them=keeps), host.painting():
         yield host
 
 
@@ -298,7 +299,7 @@ def _job(painter: Painter, preset: str) -> Job:
 
 def _selection_share() -> float:
     """What a selection of a tenth of 2048 × 2048 px costs beside the whole: the share of pixels that are computed."""
-    free, side = Footprint(0, 0, 0), round(2048 * 0.1**0.5)
+    free, side = Footprint(1, 1, 0), round(2048 * 0.1**0.5)
     found = plan(2048, 2048, Box(700, 700, side, side), Recipe(size=side), free, 1e12, 96)
     return found.levels[-1].width * found.levels[-1].height / 2048**2
 

@@ -72,9 +72,9 @@ def layer_order(architecture: str) -> tuple[str, ...]:
     )
 
 
-def filter_values(architecture: str) -> int:
-    """How many numbers all filters of an architecture are."""
-    widths = [3, *_channels(architecture).values()]
+def filter_values(architecture: str, depth: int | None = None) -> int:
+    """How many numbers all filters of an architecture are, or those of its first convolutions."""
+    widths = [3, *list(_channels(architecture).values())[:depth]]
     return sum(9 * depth * width for depth, width in pairwise(widths))
 
 

@@ -15,8 +15,8 @@ from scumble.recipe import Precision
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -3, -4, -8
 _DEFAULT_MMAPS, _DEFAULT_THRESHOLD = 65536, 128 * 1024
-HOLD_AT_MOST = 2**30
-"""A larger step gives the memory of maps larger than `KEPT_MAP` back after every layer."""
+HOLD_AT_MOST = 3 * 2**29
+"""A step that takes more gives the memory of maps larger than `KEPT_MAP` back after every layer."""
 KEPT_MAP = 2**25
 """The most that glibc lets a single map have to be kept by size."""
 
@@ -72,22 +72,22 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 @contextlib.contextmanager
-def held_pages(expected_bytes: float = 0.0) -> Iterator[None]:
+def held_pages(*, all_of_them: bool = True) -> Iterator[None]:
     """Let glibc keep freed memory for the next iteration, and give all of it back at the end.
 
     By itself it asks the kernel for every large map anew and returns it after use; clearing those pages again in every
     layer of every iteration takes as long as a fifth of the convolutions. What is kept is also split, so that up to
-    twice the memory is held: of a step that is to take more than `HOLD_AT_MOST` bytes only what is smaller than
-    `KEPT_MAP` is kept. Elsewhere than on Linux this does nothing.
+    twice the memory is held; unless `all_of_them` are asked for, pages of what is smaller than `KEPT_MAP` are kept
+    alone. Elsewhere than on Linux this does nothing.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is None or not hasattr(libc, "mallopt"):
         yield
         return
-    if expected_bytes > HOLD_AT_MOST:
-        libc.mallopt(_M_MMAP_THRESHOLD, KEPT_MAP)
-    else:
+    if all_of_them:
         libc.mallopt(_M_MMAP_MAX, 0)
+    else:
+        libc.mallopt(_M_MMAP_THRESHOLD, KEPT_MAP)
     libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     libc.mallopt(_M_ARENA_MAX, 2)  # or every new thread may keep pages of its own
     try:

@@ -9,9 +9,8 @@ import torch
 
 from scumble.engine.compose import Weighting, weighting
 from scumble.engine.features import describe, profile
+from scumble.engine.footprint import Footprint, footprint
 from scumble.engine.geometry import Geometry, filter_values, halo
-from scumble.engine.machine import KEPT_MAP
-from scumble.engine.schedule import Footprint, footprint
 from scumble.engine.weights import Description
 from scumble.recipe import Optimizer, Recipe
 
@@ -34,8 +33,10 @@ class Outline:
     def footprint(self, dtype: torch.dtype, optimizer: Optimizer) -> Footprint:
         """The memory of a step in that type."""
         columns = sum(self.trunk.channels.get(tap.replace("preact", "conv"), 512) for tap in self.asked.neighbours)
-        filters, map_bytes = filter_values(self.found.architecture), 0 if self.gpu else KEPT_MAP
-        return footprint(self.trunk.channels_per_px, dtype.itemsize, optimizer, filters, columns, map_bytes=map_bytes)
+        architecture, depth = self.found.architecture, len(self.trunk.channels)
+        # all as they were read, and those in use for both directions
+        filters = 4 * filter_values(architecture) + 2 * dtype.itemsize * filter_values(architecture, depth)
+        return footprint(self.trunk.channels_per_px, dtype.itemsize, optimizer, filters, columns, keeps=not self.gpu)
 
 
 def outline(recipe: Recipe, *, gpu: bool) -> Outline:

@@ -116,7 +116,7 @@ class Painter:
             same = _result(job, None)
             return Painting(same, recipe, "none", empty, job.mix, (), (), time.perf_counter() - began, False, None)
         todo = self.plan(content.size, selected, recipe)
-        with held_pages(todo.memory_mb * 2**20), accelerator(self.device).painting():
+        with held_pages(all_of_them=todo.keeps_all), accelerator(self.device).painting():
             try:
                 return self._paint(job, todo, on_step or (lambda _: None), began, resume)
             finally:

@@ -6,7 +6,6 @@ half the next.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,10 +13,10 @@ import torch
 from scumble.engine.accelerator import accelerator
 from scumble.engine.box import Box as Box
 from scumble.engine.box import bounds as bounds
-from scumble.engine.candidates import COARSE_GRID, FINE_GRID, FINE_GRID_PX
+from scumble.engine.footprint import Footprint
 from scumble.engine.tiles import Tiling
 from scumble.errors import ScumbleError
-from scumble.recipe import Optimizer, Quality, Recipe, Start
+from scumble.recipe import Quality, Recipe, Start
 
 WORKING_SIZE = {Quality.DRAFT: 384, Quality.NORMAL: 512, Quality.FINE: 1024}
 """The longest side of the painted part, where the recipe names no size."""
@@ -29,9 +28,6 @@ COARSEST = 64
 """No level's longest side is smaller, unless the picture is."""
 LEAST_BOX = 256
 """A selection smaller than this is seen with surroundings up to it, in px of the working size."""
-_MATCHING, _MATCHING_ANYWAY = 66, 110 * 2**20
-"""What places, votes and pieces take: bytes per pixel of the picture, and for the style and the search in any case.
-Measured; see `tests/benchmarks/memory.py`."""
 QUICK_WHOLE = 2
 """A picture of up to so many times the pixels that are seen the quickest is not cut."""
 DEAREST_HALO = 1.4
@@ -67,6 +63,8 @@ class Plan:
     tiling: Tiling
     memory_mb: float
     is_tight: bool = False
+    keeps_all: bool = False
+    """Whether what a step lets go is kept for the next one, however large its maps."""
 
     @property
     def tile_px(self) -> int | None:
@@ -74,28 +72,7 @@ class Plan:
         return self.tiling.of(self.levels[-1].height, self.levels[-1].width)
 
 
-@dataclass(frozen=True)
-class Footprint:
-    """What a step holds: bytes per pixel seen at once, per pixel of the whole picture, and in any case.
-
-    `matches` tells whether it looks for neighbours, `quick_px` how many pixels are seen at once the quickest where they
-    are seen once per step; 0 where tiles cost more than they bring.
-    """
-
-    per_window_px: float
-    per_picture_px: float
-    fixed: float
-    matches: bool = False
-    quick_px: int = 0
-
-    def bytes(self, window_px: float, picture_px: float) -> float:
-        """The prediction for a step."""
-        return self.fixed + self.per_window_px * window_px + self.per_picture_px * picture_px
-
-
-def plan(
-    width: int, height: int, selected: Box, recipe: Recipe, footprint: Footprint, available: float, halo: int
-) -> Plan:
+def plan(width: int, height: int, selected: Box, recipe: Recipe, cost: Footprint, available: float, halo: int) -> Plan:
     """Plan a job for a picture of `width` × `height` px, of which `selected` is painted.
 
     `available` is in bytes, `halo` half the deepest receptive field in px. `ScumbleError("out-of-memory")` when not
@@ -104,14 +81,15 @@ def plan(
     size = recipe.size or WORKING_SIZE[recipe.quality]
     scale = min(1.0, size / max(selected.width, selected.height))
     box = _with_context(selected, width, height, recipe.context_px / scale, LEAST_BOX / scale)
-    levels = _levels(box, scale, recipe, with_pieces=footprint.matches and lays_pieces(recipe))
+    levels = _levels(box, scale, recipe, with_pieces=cost.matches and lays_pieces(recipe))
     finest = levels[-1]
     pixels = finest.width * finest.height
     limit = min(available, recipe.memory_mb * 2**20) if recipe.memory_mb else available * MEMORY_SHARE
-    tiling, is_tight = _tiling(finest, footprint, limit, halo)
+    tiling, is_tight = _tiling(finest, cost, limit, halo)
     tile = tiling.of(finest.height, finest.width)
     window = pixels if tile is None else min(pixels, (tile + 2 * halo) ** 2)
-    return Plan(box, scale, levels, tiling, footprint.bytes(window, pixels) / 2**20, is_tight)
+    memory_mb = cost.bytes(window, pixels) / 2**20
+    return Plan(box, scale, levels, tiling, memory_mb, is_tight, tile is None and cost.keeps(pixels, pixels))
 
 
 def lays_pieces(recipe: Recipe) -> bool:
@@ -151,60 +129,26 @@ def _levels(box: Box, scale: float, recipe: Recipe, *, with_pieces: bool) -> tup
     return tuple(levels)
 
 
-def _tiling(level: Level, footprint: Footprint, limit: float, halo: int) -> tuple[Tiling, bool]:
+def _tiling(level: Level, cost: Footprint, limit: float, halo: int) -> tuple[Tiling, bool]:
     """How the levels are cut, and whether memory asks for that."""
     pixels = level.width * level.height
-    whole_px = max(0.0, limit - footprint.fixed) / (footprint.per_window_px + footprint.per_picture_px)
-    quick = (math.isqrt(footprint.quick_px) - 2 - 2 * halo) // 32 * 32
+    whole_px = cost.largest(limit)
+    quick = (math.isqrt(cost.kept_px) - 2 - 2 * halo) // 32 * 32 if cost.matches else 0
     if quick > 0 and ((quick + 2 * halo) / quick) ** 2 <= DEAREST_HALO:
-        whole_px = min(whole_px, QUICK_WHOLE * footprint.quick_px)
-        if pixels > whole_px and footprint.bytes((quick + 2 * halo) ** 2, pixels) <= limit:
+        whole_px = min(whole_px, QUICK_WHOLE * cost.kept_px)
+        if pixels > whole_px and cost.bytes((quick + 2 * halo) ** 2, pixels) <= limit:
             return Tiling(quick, whole_px), False
     if pixels <= whole_px:
         return Tiling(), False
-    left = limit - footprint.bytes(0, pixels)
-    side = math.floor(math.sqrt(max(0.0, left) / footprint.per_window_px)) - 2 * halo
-    tile = side // 32 * 32
-    if tile < 32:
-        need = footprint.bytes((32 + 2 * halo) ** 2, pixels) / 2**20
-        raise ScumbleError(
-            "out-of-memory",
-            f"Painting {level.width} × {level.height} px needs {need:.0f} MB; there are {limit / 2**20:.0f} MB.",
-        )
-    return Tiling(tile, whole_px), True
-
-
-def footprint(
-    channels_per_px: Mapping[str, float],
-    itemsize: int,
-    optimizer: Optimizer,
-    filters: int,
-    column_channels: int = 0,
-    *,
-    map_bytes: float = 0,
-) -> Footprint:
-    """Predict memory. `channels_per_px` is, per convolution, channels / stride²; `itemsize` the bytes of a value;
-    `filters` how many numbers the network has.
-
-    `column_channels` are those of a hypercolumn, by which neighbours are looked for; `map_bytes` is the size up to
-    which a map's memory is kept from step to step. The factors of the widest layer are measured; see
-    `tests/benchmarks/memory.py`.
-    """
-    widest = max(channels_per_px.values())
-    kept = sum(channels_per_px.values())
-    matches = column_channels > 0
-    # on the way back: the gradient and its rectified copy; for Gram matrices, rows of the widest layer in floats
-    window = itemsize * (kept + 2.1 * widest) + 5 * widest * (not matches) + 4 * 3 * 4
-    # a hypercolumn in float32: gathered, standardised, its target, their gradients; and once in the network's type
-    column = (6 * 4 + itemsize) * column_channels
-    vectors = {Optimizer.ADAM: 8, Optimizer.SGD: 7, Optimizer.LBFGS: 28}[optimizer]
-    picture = vectors * 3 * 4 + 512 / 64 * itemsize
-    fixed: float = filters * (4 + 2 * itemsize)  # as they were read, and for both directions
-    if matches:
-        picture += _MATCHING + column / COARSE_GRID**2
-        # small pictures have more positions than their pixels let expect
-        fixed += _MATCHING_ANYWAY + column * FINE_GRID_PX * (1 / FINE_GRID**2 - 1 / COARSE_GRID**2)
-    return Footprint(window, picture, fixed, matches, int(map_bytes / (widest * itemsize)) if matches else 0)
+    largest = math.isqrt(pixels) // 32 * 32
+    for tile in range(largest, 0, -32):
+        if cost.bytes((tile + 2 * halo) ** 2, pixels) <= limit:
+            return Tiling(tile, whole_px), True
+    need = cost.bytes((32 + 2 * halo) ** 2, pixels) / 2**20
+    raise ScumbleError(
+        "out-of-memory",
+        f"Painting {level.width} × {level.height} px needs {need:.0f} MB; there are {limit / 2**20:.0f} MB.",
+    )
 
 
 def available_bytes(device: torch.device) -> float:
