@@ -11,8 +11,8 @@ import json
 import statistics
 from pathlib import Path
 
-import numpy as np
 from daemon_of_its_own import first_preview, own_daemon
+from squares import square
 
 from scumble.client import Client
 from scumble.drawn import painting, scene
@@ -28,8 +28,7 @@ def measure(client: Client, rounds: int = 3, most: int = SIDES[-1]) -> list[dict
     first_preview(client, encode(Picture.from_rgb(scene(320, 320).rgb), "png"), style)
     rows = []
     for side in (side for side in SIDES if side <= most):
-        drawn = scene(min(side, 1024), min(side, 1024)).rgb
-        whole = Picture.from_rgb(np.tile(drawn, (side // len(drawn), side // len(drawn), 1)))
+        whole = square(side)
         forms = {"png": encode(whole, "png"), "jpeg": encode(whole, "jpeg"), "npy": whole.pixels}
         took = [{form: first_preview(client, forms[form], style) for form in FORMS} for _ in range(rounds)]
         rows.append({"side": side, **{form: statistics.median(each[form] for each in took) for form in FORMS}})

@@ -15,7 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scumble.drawn import painting, scene
+from squares import square
+
+from scumble.drawn import painting
 from scumble.engine.accelerator import accelerator
 from scumble.engine.box import Box
 from scumble.engine.machine import device_of
@@ -78,7 +80,7 @@ def measured(point: Point) -> dict[str, Any]:
 def _here(point: Point) -> dict[str, float]:
     device = device_of("auto")
     host, painter = accelerator(device), Painter(str(device))
-    content, style = Picture.from_rgb(scene(point.side, point.side).rgb), Picture.from_rgb(painting("night", 512, 512))
+    content, style = square(point.side), Picture.from_rgb(painting("night", 512, 512))
     asked = {name: value for name, value in asdict(point).items() if name != "side"}
     recipe = Recipe.parse(
         {

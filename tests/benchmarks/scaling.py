@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from squares import square
 
-from scumble.drawn import painting, scene
+from scumble.drawn import painting
 from scumble.engine.painter import Painter
 from scumble.engine.run import Step
 from scumble.picture import Picture
@@ -39,12 +40,12 @@ def measure(features: str = "embedded", rounds: int = 3, most: int = SIDES[-1]) 
     style = Picture.from_rgb(painting("night", 512, 512))
 
     def case(side: int, masks: dict[str, np.ndarray], **fields: Any) -> Case:
-        content = Picture.from_rgb(scene(side, side).rgb)
+        content = square(side)
         recipe = Recipe(scales=1, iterations=(ITERATIONS,), size=side, features=features, **fields)
         pictures = {name: Picture(np.round(mask * 255).astype(np.uint8)[..., None]) for name, mask in masks.items()}
         return content, recipe, {**pictures, "style": style}
 
-    def square(side: int) -> Case:
+    def whole(side: int) -> Case:
         return case(side, {}, styles=({"picture": "style"},))
 
     def selected(share: float) -> Case:
@@ -57,7 +58,7 @@ def measure(features: str = "embedded", rounds: int = 3, most: int = SIDES[-1]) 
         return case(REGIONS_SIDE, masks, regions=regions, styles=[{"picture": "style", "region": n} for n in masks])
 
     return {
-        "pixels": _rows(painter, "side", [side for side in SIDES if side <= most], square, rounds),
+        "pixels": _rows(painter, "side", [side for side in SIDES if side <= most], whole, rounds),
         "selection": _rows(painter, "share", AREAS, selected, rounds),
         "regions": _rows(painter, "regions", REGIONS, divided, rounds),
     }

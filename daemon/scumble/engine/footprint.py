@@ -15,11 +15,13 @@ from scumble.recipe import Optimizer
 
 SPLIT = 1.75
 """Kept memory holds so many times the maps that are there at once."""
-_VECTORS = {Optimizer.ADAM: 112, Optimizer.SGD: 136, Optimizer.LBFGS: 412}
+_VECTORS = {Optimizer.ADAM: 116, Optimizer.SGD: 136, Optimizer.LBFGS: 360}
 """Bytes per pixel of what is as large as the picture: itself, the content, gradients, what the optimiser learnt."""
+_ANYWAY = 12 * 2**20
+"""What is there besides, however small the picture."""
 _FRAGMENTS = 100 * 2**20
 """What stays in pieces where only small maps are kept."""
-_SEARCH = 60 * 2**20
+_SEARCH = 32 * 2**20
 """What a style and the search for neighbours in it take in any case."""
 
 
@@ -82,10 +84,10 @@ def footprint(
     widest = max(channels)
     # on the way back: a layer's gradient, its rectified copy and what becomes of it; and one map with a border
     passing = max([2 * channels[0], *(2 * after + before for before, after in pairwise(channels))]) + widest
-    window, picture, fixed, fine = itemsize * (sum(channels) + passing), float(_VECTORS[optimizer]), filter_bytes, 0.0
+    window, picture, fixed, fine = itemsize * (sum(channels) + passing), float(_VECTORS[optimizer]), filter_bytes + _ANYWAY, 0.0
     column = 4.0 * column_channels
     if column_channels:
         window += 4 * column / COARSE_GRID**2 / SPLIT
         fixed += _SEARCH * (1 + itemsize / 4)
-        fine = 2.25 * column
+        fine = 1.9 * column
     return Footprint(window, picture, fixed, column_channels > 0, KEPT_MAP // int(widest * itemsize) * keeps, fine)
