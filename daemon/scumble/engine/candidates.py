@@ -297,8 +297,7 @@ def _columns(
     """Each layer on the grid, (height, width, channels), of a whole picture."""
     found: list[Tensor] = []
     for window in windows:
-        maps = network.forward(network.prepare(window.crop(rgb)))
-        layers = grid_map(maps, taps, stride, network.stride)
+        layers = grid_map(network.forward(network.prepare(window.crop(rgb))), taps, stride, network.stride)
         if not found:
             found = [
                 layer.new_zeros(rgb.shape[2] // stride, rgb.shape[3] // stride, layer.shape[1]) for layer in layers

@@ -119,8 +119,7 @@ class Objective:
         seen = self._view.see(x)
         for network, term in self._neighbour_terms():
             for window in self._windows:
-                maps = network.forward(network.prepare(window.crop(seen)))
-                term.ask(maps, window, by_content_alone=by_content_alone)
+                term.ask(network.forward(network.prepare(window.crop(seen))), window, by_content_alone=by_content_alone)
             term.settle()
         self._poll()
         if self._votes is None or not self._picture_terms.vote_weight:
@@ -226,12 +225,14 @@ class Objective:
                 pull(observe(window), window)
             losses += [(term.kind, term.solve()) for term in terms]
             return
-        maps: Maps = {}
+        whole: Maps | None = None
         for window in self._windows:
             maps = observe(window)
+            whole = maps if window.whole else None
+            del maps  # before the next window's are there
         losses += [(term.kind, term.solve()) for term in terms]
         for window in self._windows:
-            pull(maps if window.whole else look(window), window)
+            pull(whole or look(window), window)
 
     def _backward(self, network: Network, terms: Sequence[Term], maps: Maps, window: Window) -> Tensor:
         def add_gradient(tap: str, maps: Maps, g: Tensor | None) -> Tensor | None:

@@ -263,7 +263,7 @@ def survey(
                     found[statistic] = found[statistic] + part if statistic in found else part
         for tap in kept:
             _keep(whole, tap, maps[tap], window, network.stride[tap], picture)
-    maps = {}
+        del maps  # before the next window's are there
     # what is kept moves out of the midst of what is let go, or it would split the room for the next maps
     sums = [
         {statistic: total / region.mass[statistic.first] for statistic, total in found.items()}
