@@ -84,17 +84,11 @@ def footprint(
     widest = max(channels)
     # on the way back: a layer's gradient, its rectified copy and what becomes of it; and one map with a border
     passing = max([2 * channels[0], *(2 * after + before for before, after in pairwise(channels))]) + widest
-    window, picture, fixed, fine = (
-        itemsize * (sum(channels) + passing),
-        float(_VECTORS[optimizer]),
-        filter_bytes + _ANYWAY,
-        0.0,
-    )
+    window, fixed, fine = itemsize * (sum(channels) + passing), filter_bytes + _ANYWAY, 0.0
     column = 4.0 * column_channels
     if column_channels:
         window += 4 * column / COARSE_GRID**2 / SPLIT
         fixed += _SEARCH * (1 + itemsize / 4)
         fine = 1.9 * column
-    return Footprint(
-        window, _VECTORS[optimizer], fixed, column_channels > 0, KEPT_MAP // int(widest * itemsize) * keeps, fine
-    )
+    kept_px = KEPT_MAP // int(widest * itemsize) if keeps else 0
+    return Footprint(window, _VECTORS[optimizer], fixed, column_channels > 0, kept_px, fine)
