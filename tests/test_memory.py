@@ -18,3 +18,40 @@ def test_a_prediction_is_near_what_is_measured(tmp_path):
     subprocess.run([sys.executable, BENCHMARK, "--quick", "--json", found], check=True)
     for point in json.loads(found.read_text())["points"]:
         assert 2 / 3 < point["predicted_mb"] / point["peak_mb"] < 4 / 3, point
+
+
+_SCARCE = """
+import resource, sys
+import numpy as np
+from scumble.engine import painter
+from scumble.errors import ScumbleError
+from scumble.picture import Picture
+from scumble.recipe import Recipe
+
+random = np.random.default_rng(1)
+content, style = (Picture((random.random((side, side, 3)) * 255).astype(np.uint8)) for side in (768, 128))
+painter.available_bytes = lambda _: 2**50
+ours = painter.Painter("cpu")
+fields = {"style_loss": "gram", "precision": "float32", "scales": 1, "iterations": [1], "styles": [{"picture": "s"}]}
+ours.paint(content, Recipe.parse({**fields, "size": 64}), {"s": style})
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+limit = held + int(sys.argv[1]) * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    print(ours.paint(content, Recipe.parse({**fields, "size": 768}), {"s": style}).plan.tile_px)
+except ScumbleError as error:
+    print(error.code)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell what a process holds")
+def test_tiles_are_taken_where_the_system_refuses_memory():
+    """Whatever was predicted: with ever less of it a picture is painted in one piece, in tiles, and not at all."""
+    found = []
+    for megabytes in (1400, 900, 750, 600, 500, 400):
+        run = [sys.executable, "-c", _SCARCE, str(megabytes)]
+        found.append(subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip())
+    assert found[0] == "None"
+    assert any(each.isdigit() for each in found), found
+    assert set(found) <= {"None", "out-of-memory", *(each for each in found if each.isdigit())}

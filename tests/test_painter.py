@@ -701,7 +701,15 @@ def test_little_strength_shows_little(painter, style_loss):
     assert changes[0] < changes[1] < changes[2]
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("can't allocate memory"),
+        RuntimeError("could not create a primitive"),  # which is how oneDNN says it
+        MemoryError(),
+    ],
+)
 def test_out_of_memory_is_met_with_smaller_tiles(painter, monkeypatch, error):
     content = rgb_picture(96, 128)
     whole = painted(painter, content, {"style": STYLE}, style_loss="gram", optimizer="sgd", scales=1)

@@ -14,6 +14,7 @@ from scumble.errors import ScumbleError
 from scumble.recipe import Precision
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -3, -4, -8
+_NO_MEMORY = ("can't allocate memory", "could not create a primitive", "could not create a memory", "bad_alloc")
 _DEFAULT_MMAPS, _DEFAULT_THRESHOLD = 65536, 128 * 1024
 HOLD_AT_MOST = 3 * 2**29
 """A step that takes more gives the memory of maps larger than `KEPT_MAP` back after every layer."""
@@ -66,9 +67,11 @@ def in_double(x: Tensor) -> Tensor:
     return (x.cpu() if x.device.type == "mps" else x).double()
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch failed for want of memory; on a CPU it says so only in words."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Whether torch failed for want of memory; on a CPU it says so only in words, and oneDNN in others."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in _NO_MEMORY)
 
 
 @contextlib.contextmanager

@@ -195,7 +195,7 @@ class Painter:
         while True:
             try:
                 return run.descend(x, canvas, composer, index), composer
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
             sides = canvas.content.shape[2:]
