@@ -6,7 +6,9 @@ from helpers import narrow, relative, smooth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scumble.engine.candidates import candidates
 from scumble.engine.frame import Frame
+from scumble.engine.neighbours import Matched, NeighbourTerm
 from scumble.engine.objective import Objective, PictureTerms
 from scumble.engine.regions import region_weights
 from scumble.engine.resample import pad_to_multiple, unpad
@@ -146,6 +148,35 @@ def objective(tile, height=HEIGHT, width=WIDTH):
     return Objective([(NETWORK, terms), (FRAME, in_frame)], around, Padded(height, width), asked, active)
 
 
+def of_neighbours(tile, height, width, matches=None):
+    """An objective that asks nothing of the whole picture; what is matched is the first's own, or `matches`."""
+    style, content = (pad_to_multiple(smooth(height, width, seed=seed), GRID) for seed in (50, 90))
+    padded = tuple(style.shape[2:])
+    halo = max(NETWORK.radius.values())
+    around = windows(*padded, tile, halo, GRID)
+    taps, stride = {"conv1_1": 1.0, "conv2_2": 0.5, "conv3_3": 1.0}, 4
+    offered = candidates(
+        NETWORK, style, torch.ones_like(style[:, :1]), taps, stride, windows(*padded, None, halo, GRID)
+    )
+    masks = soft_masks(padded)
+    regions = [region_weights(mask, ["grid"], {"grid": stride}, {"grid": 0.0}) for mask in masks]
+    matched = [
+        Matched.of(region, offered, weight, 0.5, padded[0] // stride, padded[1] // stride)
+        for region, weight in zip(regions, (1.0, 0.3), strict=True)
+    ]
+    term = NeighbourTerm(NETWORK, taps, stride, "grid", matched)
+    for window in around:
+        term.guide(NETWORK.forward(NETWORK.prepare(window.crop(content))), window)
+    kept = survey(NETWORK, content, around, [], (), ["conv4_1"]).maps["conv4_1"]
+    terms = [term, ContentTerm("conv4_1", kept, regions_of(NETWORK, padded)[0], ContentForm.MEAN, 3.0)]
+    found = Objective([(NETWORK, terms)], around, Padded(height, width), PictureTerms(vote_weight=0.1))
+    if matches is None:
+        found.match(smooth(height, width, seed=91), by_content_alone=False)
+    else:
+        found.recall(matches)
+    return found
+
+
 @pytest.fixture(scope="module")
 def in_one_piece():
     return objective(None).evaluate(smooth(HEIGHT, WIDTH))
@@ -172,6 +203,25 @@ def test_any_size_and_any_tile_give_the_same(height, width, tile, seed):
     wanted, found = (objective(each, height, width).evaluate(x) for each in (None, tile))
     assert found.parts == pytest.approx(wanted.parts, rel=1e-5)
     assert relative(found.gradient, wanted.gradient) < 1e-5
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(81, 150), st.integers(81, 150), st.sampled_from([8, 32, 40, 56]), st.integers(0, 5))
+def test_so_it_is_where_a_window_is_seen_once(height, width, tile, seed):
+    x, whole = smooth(height, width, seed=seed), of_neighbours(None, height, width)
+    tiled = of_neighbours(tile, height, width, whole.matches_found)
+    wanted, found = whole.evaluate(x), tiled.evaluate(x)
+    assert found.parts == pytest.approx(wanted.parts, rel=1e-5)
+    assert relative(found.gradient, wanted.gradient) < 1e-5
+
+
+def test_windows_are_seen_once_where_nothing_is_asked_of_the_whole(monkeypatch):
+    looks, forward = [], NETWORK.forward
+    monkeypatch.setattr(NETWORK, "forward", lambda x: looks.append(x.shape) or forward(x))
+    for made, times in ((of_neighbours(40, 81, 107), 1), (objective(40), 2)):
+        looks.clear()
+        made.evaluate(smooth(81, 107))
+        assert len(looks) == times * len(made._windows)
 
 
 def test_a_halo_that_is_too_narrow_would_be_noticed(in_one_piece):
