@@ -1,6 +1,6 @@
 """What a job holds at most, beside what its plan predicts.
 
-    python tests/benchmarks/memory.py [--quick] [--only TEXT] [--json FILE]
+    python tests/benchmarks/memory.py [--quick | --large] [--only TEXT] [--json FILE]
 
 Every point is a process of its own, which paints at one scale until its optimiser remembers all that it will. What is
 measured is its peak above what it held when all was imported and the pictures were there.
@@ -10,7 +10,6 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,14 +58,11 @@ POINTS = (
     Point(1024, FULL, style_loss="gram", memory_mb=700),
     Point(4096, style_loss="gram", memory_mb=2600),
 )
+LARGE = Point(8192)
+"""Takes some minutes, and 8 GB."""
 QUICK = (Point(512), Point(1024), Point(1024, style_loss="gram"), Point(1024, style_loss="gram", memory_mb=500))
 ITERATIONS = {"adam": 2, "lbfgs": 12}
 """After so many all is there that an optimiser remembers."""
-
-
-def measure(points: Sequence[Point] = POINTS) -> list[dict[str, Any]]:
-    """Each point with `peak_mb`, `predicted_mb` and `tile_px` (0: in one piece)."""
-    return [measured(point) for point in points]
 
 
 def measured(point: Point) -> dict[str, Any]:
@@ -105,6 +101,7 @@ def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few points only")
+    parser.add_argument("--large", action="store_true", help="8192² px as well, which takes 8 GB and minutes")
     parser.add_argument("--only", default="", metavar="TEXT", help="points whose name has this in it")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--point", help=argparse.SUPPRESS)
@@ -114,7 +111,8 @@ def main() -> None:
         return
     rows = []
     print(f"{'':58} {'tiles':>6} {'measured':>9} {'predicted':>10}")
-    for point in QUICK if asked.quick else POINTS:
+    points = QUICK if asked.quick else POINTS
+    for point in (*points, LARGE) if asked.large else points:
         if asked.only in point.name:
             row = measured(point)
             rows.append(row)
