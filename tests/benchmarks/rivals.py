@@ -79,7 +79,7 @@ def measure(
     checkouts = {"neural-style-pt": neural_style_pt, "style-transfer-pytorch": style_transfer_pytorch}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        network = rivals_network.network(*(plain.caffe(each) for each in _pair(0, 512)))
+        network = rivals_network.network(*(plain.caffe(each) for each in pictures(0, 512)))
         rivals_network.write(network, folder)
         found: dict[str, Any] = {"size": size, "iterations": iterations, "races": {}}
         for pair in pairs:
@@ -91,7 +91,7 @@ def measure(
     return found
 
 
-def _pair(index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+def pictures(index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Content and style, (height, width, 3) in 0..1 with 8 bits, of one shape: no engine has to resize any."""
     drawn = scene(size, size * 5 // 8, seed=index).rgb, painting(PAIRS[index], size, size * 5 // 8)
     content, style = ((np.asarray(each) * 255).round().clip(0, 255).astype(np.float32) / 255 for each in drawn)
@@ -99,7 +99,7 @@ def _pair(index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _lay_out(folder: Path, index: int, size: int) -> None:
-    for name, pixels in zip(("content", "style"), _pair(index, size), strict=True):
+    for name, pixels in zip(("content", "style"), pictures(index, size), strict=True):
         Image.fromarray((pixels * 255).round().astype(np.uint8)).save(folder / f"{name}.png")
 
 

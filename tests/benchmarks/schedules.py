@@ -33,10 +33,10 @@ def measure(size: int) -> dict[str, dict[str, float]]:
     """By pair and schedule, the loss that it comes to."""
     painter, found = Painter(), dict[str, dict[str, float]]()
     with tempfile.TemporaryDirectory() as name:
-        network = rivals_network.network(*(plain.caffe(each) for each in rivals._pair(0, 512)))
+        network = rivals_network.network(*(plain.caffe(each) for each in rivals.pictures(0, 512)))
         rivals_network.write(network, Path(name))
         for index, pair in enumerate(rivals.PAIRS):
-            content, style = (Picture.from_rgb(each) for each in rivals._pair(index, size))
+            content, style = (Picture.from_rgb(each) for each in rivals.pictures(index, size))
             found[pair] = {}
             for label, schedule in SCHEDULES.items():
                 asked = {"features": f"{name}/vgg19.safetensors", "size": size, "least_gain": 0}

@@ -116,6 +116,12 @@ def _variation(pictures: Tensor, exponent: float) -> float:
     return float(total_variation(pictures, exponent)) / (len(pictures) * pictures[0, 0].numel())
 
 
+def _recoloured(canvas: Canvas, mask: Tensor, picture: StylePicture) -> Tensor:
+    """The content in the colours of a style, by what a mask shows of it."""
+    # a faint colour of the content, amplified to the style's, would turn clouds into the blackest night
+    return match_palette(canvas.content, picture.rgb, mask, picture.visible, evenness=0.6).clamp_(0, 1)
+
+
 def _spread(rows: Tensor, weight: Tensor, form: ContentForm) -> float:
     """The content loss of rows (positions, channels) against their own mean."""
     parts = list(zip(torch.split(rows, _SPREAD_ROWS), torch.split(weight, _SPREAD_ROWS), strict=True))
@@ -284,18 +290,15 @@ class Composer:
         """The content in its styles' colours: what is dark in it is to look for what is dark in them."""
         guide = canvas.content
         if sum(len(region.styles) for region in self.job.regions) == 1:
-            return self._moved(canvas, canvas.regions[0], styles[0][0])
+            (mask,), ((picture,),) = canvas.regions, styles
+            return torch.where(mask > 0, _recoloured(canvas, mask, picture), guide)
         mass = torch.stack(canvas.regions).sum(0).clamp(min=1e-6)
         for region, mask, pictures in zip(self.job.regions, canvas.regions, styles, strict=True):
             total = sum(style.style.weight for style in region.styles)
             for style, picture in zip(region.styles, pictures, strict=True):
-                moved = self._moved(canvas, mask, picture)
+                moved = _recoloured(canvas, mask, picture)
                 guide = guide + mask / mass * (style.style.weight / total) * (moved - canvas.content)
         return guide
-
-    def _moved(self, canvas: Canvas, mask: Tensor, picture: StylePicture) -> Tensor:
-        # a faint colour of the content, amplified to the style's, would turn clouds into the blackest night
-        return match_palette(canvas.content, picture.rgb, mask, picture.visible, evenness=0.6).clamp_(0, 1)
 
     def _region(self, network: Network, mask: Tensor) -> RegionWeights:
         return region_weights(mask, network.taps, network.stride, network.radius, grid=self.easel.grid)

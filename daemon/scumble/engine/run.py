@@ -209,10 +209,10 @@ def _rounds(iterations: int, count: int) -> set[int]:
 
 
 def _look(canvas: Canvas, x: Tensor) -> Look:
-    found = x.new_empty(*x.shape[2:], 3)
+    found, mix = x.new_empty(*x.shape[2:], 3), canvas.mix
     for rows in strips(x):
         there = (slice(None), slice(None), rows)
         content, keep = canvas.content[there], None if canvas.keep is None else canvas.keep[there]
         shown = easel_canvas.show(content, x[there].clamp(0, 1), keep)
-        found[rows] = torch.lerp(content, shown, canvas.mix[there])[0].permute(1, 2, 0)
+        found[rows] = torch.lerp(content, shown, mix[there])[0].permute(1, 2, 0)
     return accelerator(x.device).look(found)
