@@ -8,12 +8,12 @@ import torch
 from helpers import narrow, noise
 
 from scumble.drawn import painting, scene
-from scumble.engine import bands, losses
+from scumble.engine import bands, losses, neighbours
 from scumble.engine.candidates import Candidates, add_grid_slope, grid_map
 from scumble.engine.canvas import Canvas
 from scumble.engine.color import gray, ungray
 from scumble.engine.frame import Frame
-from scumble.engine.neighbours import _cosine
+from scumble.engine.neighbours import _drawn
 from scumble.engine.objective import Objective, PictureTerms, Votes
 from scumble.engine.painter import paint
 from scumble.engine.resample import pad_to_multiple, unpad
@@ -65,12 +65,29 @@ def test_of_the_total_variation(monkeypatch, exponent, weight, strip_px):
     torch.testing.assert_close(gradient, 1 + 0.5 * wanted)
 
 
-def test_of_the_cosine():
-    unit = torch.nn.functional.normalize(P, dim=1)
-    cosine, slope = _cosine(F.clone(), unit)
-    torch.testing.assert_close(cosine, torch.cosine_similarity(F, P, dim=1))
-    (wanted,) = by_autograd(lambda leaf: torch.cosine_similarity(leaf, P, dim=1).sum(), F)
-    torch.testing.assert_close(slope, wanted)
+@pytest.mark.parametrize("shares", [None, noise(9, seed=5, dtype=torch.float64)])
+@pytest.mark.parametrize("at_once", [2**12, 1, 3], ids=["", "row by row", "three rows"])
+def test_of_the_cosine(monkeypatch, shares, at_once):
+    """Of raw rows of two layers and what was chosen for them, however few are looked at at once."""
+    monkeypatch.setattr(neighbours, "_AT_ONCE", at_once)
+    split = F.shape[1] // 3
+    columns = [F[:, :split].contiguous(), F[:, split:].contiguous()]
+    means = tuple(noise(layer.shape[1], seed=15 + layer.shape[1], dtype=torch.float64) for layer in columns)
+    offered = torch.nn.functional.normalize(noise(9, F.shape[1], seed=16, dtype=torch.float64), dim=1)
+    chosen = torch.arange(len(F)) * 5 % len(offered)
+    empty = torch.zeros(0)
+    source = Candidates(offered, empty, empty, 4, means, (2.0, 0.5), empty, empty, empty)
+
+    def loss(*layers):
+        scaled = zip(layers, means, source.scales, strict=True)
+        rows = torch.cat([(layer - mean) * (scale / layer.shape[1] ** 0.5) for layer, mean, scale in scaled], 1)
+        lost = 1 - torch.cosine_similarity(rows, offered[chosen], dim=1)
+        return 0.7 * (lost if shares is None else lost * shares).sum()
+
+    found, slopes = _drawn(source, columns, chosen, 0.7, shares)
+    torch.testing.assert_close(found, loss(*columns))
+    for slope, wanted in zip(slopes, by_autograd(loss, *columns), strict=True):
+        torch.testing.assert_close(slope, wanted)
 
 
 @pytest.mark.parametrize("multiple", [1, 2, 4, 16])
@@ -133,9 +150,13 @@ def test_of_standardising():
     source = Candidates(empty, empty, empty, 4, means, (2.0, 0.5), empty, empty, empty)
     columns = [noise(6, len(mean), seed=13 + len(mean), dtype=torch.float64) for mean in means]
     gradient = noise(6, 8, seed=14, dtype=torch.float64)
-    wanted = by_autograd(lambda *leaves: (source.standard(leaves) * gradient).sum(), *columns)
-    for found, each in zip(source.unstandard(gradient), wanted, strict=True):
-        torch.testing.assert_close(found, each)
+    scaled = zip(columns, means, source.scales, strict=True)
+    wanted = torch.cat([(layer - mean) * (scale / len(mean) ** 0.5) for layer, mean, scale in scaled], 1)
+    torch.testing.assert_close(source.standard(columns), wanted)
+    slopes = [torch.empty_like(layer) for layer in columns]
+    source.unstandard(gradient, slopes)
+    for slope, part, mean, scale in zip(slopes, gradient.split([3, 5], 1), means, source.scales, strict=True):
+        torch.testing.assert_close(slope, part * scale / len(mean) ** 0.5)
 
 
 class Plainly:

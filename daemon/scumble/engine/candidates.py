@@ -51,28 +51,18 @@ def grid_stride(pixels: int) -> int:
 
 
 def grid_map(maps: Maps, taps: Iterable[str], stride: int, strides: Mapping[str, int]) -> list[Tensor]:
-    """The taps' maps brought to a grid of `stride` px, each (1, channels, height, width), float32."""
+    """The taps' maps brought to a grid of `stride` px, each (1, channels, height, width), float32; those that are only
+    averaged keep their type."""
     found = []
     for tap in taps:
-        features = _pooled(maps[tap], max(1, stride // strides[tap]))
-        if strides[tap] > stride:
-            features = nnf.interpolate(
-                features, scale_factor=strides[tap] // stride, mode="bilinear", align_corners=False
-            )
+        features = maps[tap]
+        if strides[tap] < stride:
+            features = nnf.avg_pool2d(features, stride // strides[tap])
+        elif strides[tap] > stride:
+            factor = strides[tap] // stride
+            features = nnf.interpolate(features.float(), scale_factor=factor, mode="bilinear", align_corners=False)
         found.append(features)
     return found
-
-
-def _pooled(features: Tensor, factor: int) -> Tensor:
-    if factor == 1:
-        return features.float()
-    # piecewise, for all of the first layer in float32 is as large as everything else
-    height, width = features.shape[2:]
-    parts = [
-        nnf.avg_pool2d(features[:, :, rows.start * factor : rows.stop * factor].float(), factor)
-        for rows in bands(height // factor, width * factor, features.device)
-    ]
-    return torch.cat(parts, 2)
 
 
 def add_grid_slope(g: Tensor, slope: Tensor, factor: float) -> None:
@@ -81,6 +71,9 @@ def add_grid_slope(g: Tensor, slope: Tensor, factor: float) -> None:
     _, channels, height, width = g.shape
     rows, columns = round(height * factor), round(width * factor)
     slope = slope.view(rows, columns, channels)
+    if factor == 2:
+        g.permute(0, 2, 3, 1)[0].add_(_halved(_halved(slope, 0), 1))
+        return
     if factor > 1:
         back = torch.ops.aten.upsample_bilinear2d_backward
         slope = slope.permute(2, 0, 1)[None]
@@ -89,6 +82,22 @@ def add_grid_slope(g: Tensor, slope: Tensor, factor: float) -> None:
     times = height // rows
     across = (slope * factor**2).to(g.dtype).repeat_interleave(times, 1)
     g.permute(0, 2, 3, 1)[0].view(rows, times, width, channels).add_(across[:, None])
+
+
+def _halved(slope: Tensor, dim: int) -> Tensor:
+    """The adjoint of bilinear interpolation to twice the size, along one dimension: three times as fast as PyTorch's
+    own, which wants the channels first."""
+
+    def some(x: Tensor, *which: int | None) -> Tensor:
+        return x[(*[slice(None)] * dim, slice(*which))]
+
+    even, odd = some(slope, 0, None, 2), some(slope, 1, None, 2)
+    found = even.add(odd).mul_(0.75)
+    some(found, 1, None).add_(some(odd, 0, -1), alpha=0.25)
+    some(found, 0, -1).add_(some(even, 1, None), alpha=0.25)
+    some(found, 0, 1).add_(some(even, 0, 1), alpha=0.25)  # the edge is repeated
+    some(found, -1, None).add_(some(odd, -1, None), alpha=0.25)
+    return found
 
 
 @dataclass(frozen=True)
@@ -128,10 +137,11 @@ class Candidates:
         style."""
         return _standard(columns, self.means, self.scales)
 
-    def unstandard(self, slope: Tensor) -> list[Tensor]:
-        """The adjoint of `standard`: gradients (rows, channels) with respect to the raw rows of every layer."""
-        parts = torch.split(slope, [len(mean) for mean in self.means], 1)
-        return [part * (scale / part.shape[1] ** 0.5) for part, scale in zip(parts, self.scales, strict=True)]
+    def unstandard(self, slope: Tensor, out: Sequence[Tensor]) -> None:
+        """The adjoint of `standard`: writes gradients (rows, channels) with respect to the raw rows of every layer into
+        `out`."""
+        for part, layer, scale in zip(_split(slope, self.means), out, self.scales, strict=True):
+            torch.mul(part, scale / part.shape[1] ** 0.5, out=layer)
 
     def project(self, rows: Tensor) -> Tensor:
         """Standardised rows (rows, channels) → their leading components, (rows, dimensions)."""
@@ -270,7 +280,7 @@ def candidates(
     at = torch.full((len(layers[0]),), HIDDEN, dtype=torch.long, device=rgb.device)
     at[places] = PASSED
     places = places[:: -(-len(places) // MOST_CANDIDATES)]
-    rows = [layer[places] for layer in layers]
+    rows = [layer[places].float() for layer in layers]
     means = tuple(row.mean(0) for row in rows)
     scales = tuple(
         weight / max(float((row - mean).square().mean().sqrt()), 1e-6)
@@ -309,6 +319,12 @@ def _columns(
 
 
 def _standard(rows: Sequence[Tensor], means: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
-    return torch.cat(
-        [(row - mean) * (scale / row.shape[1] ** 0.5) for row, mean, scale in zip(rows, means, scales, strict=True)], 1
-    )
+    found = means[0].new_empty(len(rows[0]), sum(len(mean) for mean in means))
+    for part, row, mean, scale in zip(_split(found, means), rows, means, scales, strict=True):
+        torch.sub(row, mean, out=part).mul_(scale / row.shape[1] ** 0.5)
+    return found
+
+
+def _split(rows: Tensor, means: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Each layer's part of rows (rows, channels), views."""
+    return torch.split(rows, [len(mean) for mean in means], 1)

@@ -26,6 +26,7 @@ from scumble.engine.vgg import Maps, Network
 PATCH = 4
 """The side of a voting patch, in positions of the grid."""
 _GATHERED = 2**11
+_AT_ONCE = 2**12
 
 
 def _directions(components: Tensor) -> Tensor:
@@ -190,15 +191,9 @@ class NeighbourTerm:
         on_grid: list[Tensor] | None = None
         for each, columns, rows in self._rows(maps, window):
             chosen = each.field.flatten().index_select(0, self._places(each, rows, window))
-            target = nnf.embedding(chosen, each.candidates.vectors)
-            cosine, slope = _cosine(each.candidates.standard(columns), target)
             weight = each.weight / each.region.mass[self._grid]
-            if rows.weight is None:
-                losses.append(weight * (1 - cosine).sum())
-            else:
-                losses.append(weight * ((1 - cosine) * rows.weight).sum())
-                slope *= rows.weight[:, None]
-            parts = each.candidates.unstandard(slope.mul_(-weight))
+            loss, parts = _drawn(each.candidates, columns, chosen, weight, rows.weight)
+            losses.append(loss)
             positions = self._positions(window)
             if on_grid is None and rows.are_all:
                 on_grid = parts
@@ -264,13 +259,29 @@ class NeighbourTerm:
         return colours.div_(mass.clamp(min=1e-6)), mass
 
 
-def _cosine(v: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """The cosines between the rows of v and the rows of t, which are of length one, (rows,), and their gradients with
-    respect to v, (t − cos · v / |v|) / |v|; uses v up."""
-    length = torch.linalg.vector_norm(v, dim=1, keepdim=True).clamp_(min=1e-8)
-    v /= length
-    cosine = (v * t).sum(1, keepdim=True)
-    return cosine[:, 0], v.mul_(cosine).neg_().add_(t).div_(length)
+def _drawn(
+    source: Candidates, columns: Sequence[Tensor], chosen: Tensor, weight: float, shares: Tensor | None
+) -> tuple[Tensor, list[Tensor]]:
+    """weight · Σ share · (1 − cos) between the raw rows of every layer, (rows, channels), and the candidates (rows,)
+    chosen for them, and its gradients with respect to each layer's rows; `shares` (rows,) are ones by default."""
+    losses, slopes = [], [torch.empty_like(layer, dtype=source.vectors.dtype) for layer in columns]
+    for rows in bands(len(chosen), 1, chosen.device, _AT_ONCE):
+        standard = source.standard([layer[rows] for layer in columns])
+        pull = -weight if shares is None else shares[rows] * -weight
+        loss, slope = _pulled(standard, nnf.embedding(chosen[rows], source.vectors), pull)
+        losses.append(loss)
+        source.unstandard(slope, [layer[rows] for layer in slopes])
+    return torch.stack(losses).sum(), slopes
+
+
+def _pulled(v: Tensor, t: Tensor, pull: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Σ pull · (cos − 1) over the rows of v and t, which are of length one, and its gradient with respect to v,
+    pull · (t − cos · v / |v|) / |v|; uses v up. `pull` is (rows,), or one number for all."""
+    length = torch.linalg.vector_norm(v, dim=1).clamp_(min=1e-8)
+    cosine = torch.linalg.vecdot(v, t) / length
+    pulled = pull / length
+    slope = v.mul_((cosine / length)[:, None]).sub_(t).mul_(-pulled[:, None])
+    return ((cosine - 1) * pull).sum(), slope
 
 
 def _vote(each: Matched, grid: str, colours: Tensor, mass: Tensor) -> None:
