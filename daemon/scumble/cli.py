@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from scumble import __version__, daemon_cli, install_cli, training_cli
+from scumble import __version__, daemon_cli, install_cli, train_cli, training_cli
 from scumble.errors import CATALOGUE, ScumbleError
 from scumble.options import ORDER, Ordered, Request, pretty, shared, write_json
 
@@ -123,13 +123,15 @@ def paint(ctx: click.Context, /, photo: str | None, **asked: Any) -> None:
     """
     from scumble import console
     from scumble.picture import load, save
-    from scumble.recipe import Recipe
+    from scumble.recipe import Engine, Recipe
     from scumble.signature import FEATURES, signed
 
     if asked["daemon"] or asked["url"]:
         _own_devices(asked)
     request = Request.read(ctx.meta[ORDER], asked)
     recipe = Recipe.parse(request.data)
+    if recipe.engine is not Engine.OPTIMISE and not (asked["daemon"] or asked["url"]):
+        recipe = train_cli.trained(recipe, request.find)
     path = _photo(photo, request)
     output = Path(asked["output"] or path.with_name(f"{path.stem}-scumble.png"))
     inputs = [path, *map(request.find, recipe.names)]
@@ -148,7 +150,7 @@ def paint(ctx: click.Context, /, photo: str | None, **asked: Any) -> None:
     content, pictures = load(path), request.pictures(recipe)
     painter = _painter(asked)
     plan = console.announce(painter, content, recipe, pictures)
-    if request.text.get(FEATURES, features := painter.features(recipe).name) != features:
+    if request.text.get(FEATURES, features := painter.features_name(recipe)) != features:
         console.say_other_features(request.text[FEATURES])
     film = console.Film(asked["frames"], asked["every"], plan) if asked["frames"] and plan else None
 
@@ -357,6 +359,7 @@ def doctor(ctx: click.Context, to_copy: bool, as_json: bool) -> None:
 daemon_cli.register(cli)
 install_cli.register(cli)
 cli.add_command(training_cli.train_features)
+train_cli.register(cli)
 
 
 # ---------------------------------------------------------------------------------------------------------- helpers

@@ -30,7 +30,7 @@ from scumble.engine.job import check
 from scumble.errors import ScumbleError
 from scumble.picture import Picture, save
 from scumble.protocol import Job, State
-from scumble.recipe import Recipe
+from scumble.recipe import Engine, Recipe
 
 if TYPE_CHECKING:
     from scumble.engine.painter import Painter, Painting, Step
@@ -59,10 +59,13 @@ def announce(painter: "Painter", content: Picture, recipe: Recipe, pictures: Map
     finest, count = plan.levels[-1], len(plan.levels)
     iterations = sum(level.iterations for level in plan.levels)
     size = finest.width, finest.height
-    features = painter.features(recipe)
     dtype = str(dtype_of(recipe.precision, painter.device)).removeprefix("torch.")
-    say_plan(features.name, size, count, iterations, f"{painter.device}, {dtype}", plan.memory_mb)
-    if recipe.features in {"auto", "auto-caffe"} and features.training is not Training.PHOTOGRAPHS:
+    name = painter.features_name(recipe)
+    said = name if recipe.engine is Engine.FAST else f"{name} features"
+    say_plan(said, size, count, iterations, f"{painter.device}, {dtype}", plan.memory_mb)
+    if recipe.engine is Engine.FAST or recipe.features not in {"auto", "auto-caffe"}:
+        return plan
+    if painter.features(recipe).training is not Training.PHOTOGRAPHS:
         _say_what_is_better("vgg19-caffe" if recipe.features == "auto-caffe" else "vgg19", painter.gpu)
     return plan
 
@@ -85,7 +88,7 @@ def say_nothing_to_paint(is_selected: bool) -> None:
 def say_plan(features: str, size: tuple[int, int], levels: int, iterations: int, device: str, memory_mb: float) -> None:
     """Say what will be done, and with what; `size` is (width, height) in px."""
     say(
-        f"{features} features · {size[0]} × {size[1]} px, {_counted(levels, 'level')},"
+        f"{features} · {size[0]} × {size[1]} px, {_counted(levels, 'level')},"
         f" {_counted(iterations, 'iteration')} · {device} · about {memory_mb:.0f} MB"
     )
 
@@ -201,13 +204,14 @@ class Watch:
 
     def on_step(self, step: "Step") -> bool:
         """Take note of an iteration; the answer is whether to stop."""
-        return self._show(Moment.of_step(step))
+        return self.show(Moment.of_step(step))
 
     def on_job(self, job: Job) -> bool:
         """Take note of how far a job of the daemon's is; the answer is whether to stop it."""
-        return self._show(Moment.of_job(job))
+        return self.show(Moment.of_job(job))
 
-    def _show(self, moment: Moment) -> bool:
+    def show(self, moment: Moment) -> bool:
+        """Take note of how far it is; the answer is whether to stop."""
         self._give_up_if_discarded()
         is_new = self._moment is None or self._moment.phase != moment.phase
         self._moment = moment
@@ -225,7 +229,7 @@ class Watch:
         """The live bar: how much is done and how long it takes; where it is; what the losses are."""
         bar = Table.grid(padding=(0, 1), expand=False)
         moment = self._moment
-        if self._share == 0 and (moment is None or moment.phase != "painting"):
+        if self._share == 0 and (moment is None or moment.phase not in {"painting", "training"}):
             words = "  ".join(filter(None, moment.facts)) if moment else "preparing"
             bar.add_row(ProgressBar(total=None, pulse=True, width=40), words)
             return Group(bar)
@@ -285,6 +289,8 @@ def bytes_coming(name: str) -> Iterator[OnBytes]:
 def _facts(
     level: int, levels: int, size: tuple[int, int], iteration: int, iterations: int, losses: Mapping[str, float]
 ) -> tuple[str, ...]:
+    if "total" not in losses:  # it came about in one pass
+        return (f"{size[0]} × {size[1]} px",)
     parts = ", ".join(f"{kind} {losses[kind]:.3g}" for kind in ("content", "style") if kind in losses)
     return (
         f"level {level} of {levels} ({size[0]} × {size[1]})",

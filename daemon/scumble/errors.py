@@ -42,6 +42,13 @@ CATALOGUE: dict[str, Entry] = {
     "missing-weights": Entry(
         "The weights are not on this machine", "Run `scumble weights download`, or use the embedded features."
     ),
+    "bad-model": Entry(
+        "The trained style cannot be used",
+        "Give a .scumble file as `scumble train` writes it, or train the style again.",
+    ),
+    "missing-model": Entry(
+        "There is no trained style for that", "Train it: `scumble train --style PICTURE`, or use another engine."
+    ),
     "download-failed": Entry("The download did not succeed", "Try again; it goes on where it stopped.", 3, 502),
     "no-device": Entry("The device cannot be used", "Choose another with --device, or leave it on auto.", 2, 500),
     "out-of-memory": Entry(

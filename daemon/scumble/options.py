@@ -29,6 +29,7 @@ STYLE_FIELDS = {
     "style_scale": "stroke_scale",
     "part": "part",
     "style_colors": "keep_colors",
+    "model": "model",
 }
 """Style options, and the fields of a style that they set."""
 RECIPE_FIELDS = {
@@ -38,7 +39,7 @@ RECIPE_FIELDS = {
     **{
         name: name
         for name in (
-            *("strength", "stroke_scale", "keep_colors", "quality", "size", "iterations"),
+            *("engine", "strength", "stroke_scale", "keep_colors", "quality", "size", "iterations"),
             *("optimizer", "features", "seed"),
         )
     },
@@ -55,6 +56,12 @@ _OPTIONS = (
     click.option("--style-scale", multiple=True, metavar="0.1..8", help="Stroke scale of the style before it."),
     click.option("--part", multiple=True, metavar="MASK", help="The part that counts of the style before it."),
     click.option("--style-colors", multiple=True, metavar=_KEEP, help="Keep colours, for the style before it."),
+    click.option(
+        "--model", multiple=True, metavar="NAME|FILE", help="Trained for the style before it; else looked up."
+    ),
+    click.option(
+        "--engine", metavar="optimise|fast|fast+optimise", help="What paints; fast needs trained styles.  [optimise]"
+    ),
     click.option("--mask", metavar="FILE", help="The selection: white is painted, gray partly, black stays as it is."),
     click.option("--feather", metavar="PX", help="Soften the selection's edge inwards, over so many px.  [0]"),
     click.option(

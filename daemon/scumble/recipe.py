@@ -42,6 +42,15 @@ class KeepColors(Enum):
     HISTOGRAM = "histogram"
 
 
+class Engine(Enum):
+    """What paints: the optimisation of the picture, a network that was trained for the style, or the one after the
+    other, which starts where the network ends."""
+
+    OPTIMISE = "optimise"
+    FAST = "fast"
+    FAST_OPTIMISE = "fast+optimise"
+
+
 class Optimizer(Enum):
     """How the picture descends the loss."""
 
@@ -163,6 +172,9 @@ class Style(_Model):
     """The name of a mask over the style picture: only that part of it counts."""
     keep_colors: KeepColors | None = None
     """Colour preservation for this style; none: the recipe's."""
+    model: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """For `engine: fast`: the model that was trained for it, by its name or its path; `NAME#STYLE` if it holds
+    several."""
 
 
 class Recipe(_Model):
@@ -182,6 +194,9 @@ class Recipe(_Model):
     output: Output = Output.PICTURE
     """What the result is: the picture repainted, or the painting alone, with or without its mask."""
 
+    engine: Engine = Engine.OPTIMISE
+    """What paints: `optimise`; `fast`, in one pass of a network that was trained for the style (`scumble train`); or
+    `fast+optimise`, which goes on from that pass."""
     strength: Annotated[float, Field(ge=0, le=100)] = 60.0
     """Style against content, on a logarithmic scale; 0 gives the content back unchanged."""
     stroke_scale: Annotated[float, Field(ge=0.1, le=8)] = 1.0

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from scumble.engine import canvas as easel_canvas
+from scumble.engine import fast
 from scumble.engine.accelerator import accelerator
 from scumble.engine.box import Box, bounds
 from scumble.engine.candidates import Candidates
@@ -23,19 +25,21 @@ from scumble.engine.features import Profile, describe, profile, resolve
 from scumble.engine.frame import Frame
 from scumble.engine.job import Job, bind
 from scumble.engine.machine import device_of, dtype_of, held_pages, is_gpu, is_out_of_memory
+from scumble.engine.objective import Objective
 from scumble.engine.outline import Outline, features_name, outline
 from scumble.engine.packed import pack_candidates, pack_matrices, unpack_candidates, unpack_matrices
 from scumble.engine.run import OnStep, Run, Step
-from scumble.engine.schedule import Plan, available_bytes, plan
+from scumble.engine.schedule import Level, Plan, available_bytes, plan
 from scumble.engine.shelf import Drawer, Shelf
 from scumble.engine.strips import Enlarged, Repainted
 from scumble.engine.targets import Kept, bytes_of, wanted_above_own
 from scumble.engine.tiles import Tiling
+from scumble.engine.transformation import GRID
 from scumble.engine.vgg import Trunk, normalized
 from scumble.engine.weights import Description, Weights
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
-from scumble.recipe import Output, Recipe, Start
+from scumble.recipe import Engine, Output, Recipe, Start
 
 __all__ = ["OnStep", "Painter", "Painting", "Step", "paint"]
 
@@ -86,6 +90,7 @@ class Painter:
         self.gpu = is_gpu(self.device)
         self._weights: dict[tuple[Description, str, bool, str], Weights] = {}
         self._trunks: OrderedDict[str, Trunk] = OrderedDict()
+        self._models: dict[torch.dtype, fast.Fast] = {}
         self.targets: Kept[Matrices] = Kept(bytes_of)
         self.candidates: Kept[Candidates] = Kept(lambda found: found.bytes)
         if cache is not None:
@@ -116,12 +121,25 @@ class Painter:
             same = _result(job, None)
             return Painting(same, recipe, "none", empty, job.mix, (), (), time.perf_counter() - began, False, None)
         todo = self.plan(content.size, selected, recipe)
+        if recipe.engine is Engine.FAST:
+            return self._paint_fast(job, todo, on_step or (lambda _: None), began)
         with held_pages(all_of_them=todo.keeps_all), accelerator(self.device).painting():
             try:
                 return self._paint(job, todo, on_step or (lambda _: None), began, resume)
             finally:
                 for trunk in self._trunks.values():
                     trunk.release()
+
+    def objective(self, content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> tuple[Canvas, Objective]:
+        """What a recipe asks of the content's pixels as they are, in one piece: for networks to be trained by it."""
+        job = bind(content, recipe, pictures)
+        weights = self.features(recipe)
+        suited = profile(weights)
+        easel = self._easel(recipe, weights, suited)
+        box = Box(0, 0, content.width, content.height)
+        canvas = easel_canvas.make(job, box, Level(content.width, content.height, 1), easel.grid, self.device)
+        composer = Composer(job, easel, self._weighting(recipe, weights, suited), Tiling(), self.device)
+        return canvas, composer.compose(canvas)
 
     def features(self, recipe: Recipe) -> Weights:
         """The weights that a recipe would be painted with."""
@@ -136,13 +154,21 @@ class Painter:
 
         It takes milliseconds, loads nothing, and may be asked in another thread while `paint` runs.
         """
+        if recipe.engine is Engine.FAST:
+            dtype = dtype_of(recipe.precision, self.device)
+            return fast.plan(*content_size, selected, recipe, dtype.itemsize, available_bytes(self.device))
+        if recipe.engine is Engine.FAST_OPTIMISE:
+            fast.abouts(recipe)
         seen = self.outline(recipe)
         cost = seen.footprint(dtype_of(recipe.precision, self.device), recipe.optimizer)
         return plan(*content_size, selected, recipe, cost, available_bytes(self.device), int(seen.halo))
 
     def features_name(self, recipe: Recipe) -> str:
         """The name of the features that a recipe would be painted with, without loading them."""
-        return features_name(recipe, gpu=self.gpu)
+        if recipe.engine is Engine.FAST:
+            return fast.name(recipe)
+        found = features_name(recipe, gpu=self.gpu)
+        return found if recipe.engine is Engine.OPTIMISE else f"{fast.name(recipe)}, then {found}"
 
     def outline(self, recipe: Recipe) -> Outline:
         """The outline of what a recipe would be painted with."""
@@ -168,7 +194,9 @@ class Painter:
             if resume is not None and index < resume.level:
                 continue
             canvas = easel_canvas.make(job, todo.box, level, easel.grid, self.device)
-            if x is None:
+            if x is None and recipe.engine is Engine.FAST_OPTIMISE:
+                x = self._fast(recipe).paint(canvas, job.regions, recipe)
+            elif x is None:
                 x = easel_canvas.first_picture(canvas, job, todo.box, self._first_style(job))
             x, composer = self._level(run, x, canvas, composer, index)
             if run.stopped:
@@ -179,7 +207,7 @@ class Painter:
         return Painting(
             picture=self._finish(job, todo.box, x),
             recipe=recipe,
-            features=weights.name,
+            features=self.features_name(recipe),
             box=todo.box,
             mix=job.mix,
             losses=tuple(run.losses),
@@ -188,6 +216,30 @@ class Painter:
             stopped=run.stopped,
             plan=todo,
         )
+
+    def _paint_fast(self, job: Job, todo: Plan, on_step: OnStep, began: float) -> Painting:
+        """In one pass, which is the only iteration and has no losses."""
+        recipe = job.recipe
+        canvas = easel_canvas.make(job, todo.box, todo.levels[0], GRID, self.device)
+        x = self._fast(recipe).paint(canvas, job.regions, recipe)
+        run = Run(job, todo, on_step, None)
+        run.passed(x, canvas, time.perf_counter() - began)
+        return Painting(
+            picture=self._finish(job, todo.box, x),
+            recipe=recipe,
+            features=self.features_name(recipe),
+            box=todo.box,
+            mix=job.mix,
+            losses=(),
+            warnings=(),
+            seconds=time.perf_counter() - began,
+            stopped=False,
+            plan=todo,
+        )
+
+    def _fast(self, recipe: Recipe) -> fast.Fast:
+        dtype = dtype_of(recipe.precision, self.device)
+        return self._models.setdefault(dtype, fast.Fast(self.device, dtype))
 
     def _level(self, run: Run, x: Tensor, canvas: Canvas, composer: Composer, index: int) -> tuple[Tensor, Composer]:
         """One level's picture; in smaller tiles, from the level's start, each time that memory does not suffice."""

@@ -22,7 +22,7 @@ from scumble.engine.job import Job
 from scumble.engine.objective import Evaluation, Objective
 from scumble.engine.optimize import Descent, Patience
 from scumble.engine.schedule import Plan
-from scumble.recipe import Optimizer, Start
+from scumble.recipe import Engine, Optimizer, Start
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,11 @@ class Run:
         del descent  # which has as much as lies beside the picture now
         return x if self.stopped else objective.lay(x)
 
+    def passed(self, x: Tensor, canvas: Canvas, seconds: float) -> None:
+        """Tell of a picture that came about in one pass."""
+        save = partial(self._checkpoint, x, None, None, 0, 1)
+        self._tell(x, canvas, {}, 0, save, seconds)
+
     def _end(self, index: int, iterations: int) -> None:
         """Take from the plan what a level need not do after so many iterations."""
         levels = list(self.plan.levels)
@@ -138,9 +143,11 @@ class Run:
         return optimize.make(recipe.optimizer, recipe.learning_rate, canvas.low, canvas.high)
 
     def _match(self, x: Tensor, objective: Objective, *, first: bool) -> Tensor:
-        start = self._job.recipe.start
-        voted = objective.match(x, by_content_alone=first and start is Start.CONTENT)
-        return x if first and start is Start.PICTURE else voted
+        recipe = self._job.recipe
+        begun = recipe.start is Start.PICTURE or recipe.engine is Engine.FAST_OPTIMISE
+        from_content = recipe.start is Start.CONTENT and not begun
+        voted = objective.match(x, by_content_alone=first and from_content)
+        return x if first and begun else voted
 
     def _match_again(self, resumed: Checkpoint, objective: Objective, x: Tensor) -> None:
         """Match as in the last round before the checkpoint; the picture has long moved to its votes."""
@@ -183,17 +190,22 @@ class Run:
         if self._on_step(step):
             self.stopped = True
 
-    def _checkpoint(self, x: Tensor, descent: Descent, objective: Objective, index: int, iteration: int) -> Checkpoint:
+    def _checkpoint(
+        self, x: Tensor, descent: Descent | None, objective: Objective | None, index: int, iteration: int
+    ) -> Checkpoint:
+        matched = None
+        if objective is not None and objective.matches:
+            matched = tuple(_own(field) for field in objective.matches_found)
         return Checkpoint(
             level=index,
             iteration=iteration,
             picture=_own(x),
             optimizer=self._job.recipe.optimizer,
-            state={name: _own(tensor) for name, tensor in descent.state().items()},
+            state={} if descent is None else {name: _own(tensor) for name, tensor in descent.state().items()},
             losses=tuple(self.losses),
             levels=self.plan.levels,
             box=self.plan.box,
-            matched=tuple(_own(field) for field in objective.matches_found) if objective.matches else None,
+            matched=matched,
         )
 
 

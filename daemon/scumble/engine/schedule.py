@@ -16,7 +16,7 @@ from scumble.engine.box import bounds as bounds
 from scumble.engine.footprint import Footprint
 from scumble.engine.tiles import Tiling
 from scumble.errors import ScumbleError
-from scumble.recipe import Quality, Recipe, Start
+from scumble.recipe import Engine, Quality, Recipe, Start
 
 WORKING_SIZE = {Quality.DRAFT: 384, Quality.NORMAL: 512, Quality.FINE: 1024}
 """The longest side of the painted part, where the recipe names no size."""
@@ -78,9 +78,7 @@ def plan(width: int, height: int, selected: Box, recipe: Recipe, cost: Footprint
     `available` is in bytes, `halo` half the deepest receptive field in px. `ScumbleError("out-of-memory")` when not
     even the smallest tile fits.
     """
-    size = recipe.size or WORKING_SIZE[recipe.quality]
-    scale = min(1.0, size / max(selected.width, selected.height))
-    box = _with_context(selected, width, height, recipe.context_px / scale, LEAST_BOX / scale)
+    box, scale = framed(width, height, selected, recipe.size or WORKING_SIZE[recipe.quality], recipe.context_px)
     levels = _levels(box, scale, recipe, with_pieces=cost.matches and lays_pieces(recipe))
     finest = levels[-1]
     pixels = finest.width * finest.height
@@ -90,6 +88,13 @@ def plan(width: int, height: int, selected: Box, recipe: Recipe, cost: Footprint
     window = pixels if tile is None else min(pixels, (tile + 2 * halo) ** 2)
     memory_mb = cost.bytes(window, pixels) / 2**20
     return Plan(box, scale, levels, tiling, memory_mb, is_tight, tile is None and cost.keeps(pixels, pixels))
+
+
+def framed(width: int, height: int, selected: Box, size: int, context_px: float) -> tuple[Box, float]:
+    """The box around what is selected of a picture of `width` × `height` px, and the working scale, at which the
+    selection's longest side is `size` px or its own."""
+    scale = min(1.0, size / max(selected.width, selected.height))
+    return _with_context(selected, width, height, context_px / scale, LEAST_BOX / scale), scale
 
 
 def lays_pieces(recipe: Recipe) -> bool:
@@ -112,7 +117,9 @@ def _with_context(selected: Box, width: int, height: int, margin: float, least: 
 
 def _levels(box: Box, scale: float, recipe: Recipe, *, with_pieces: bool) -> tuple[Level, ...]:
     longest = max(box.width, box.height) * scale
-    going_on = recipe.start is Start.PICTURE  # a coarse level would throw the finished strokes away
+    going_on = (
+        recipe.start is Start.PICTURE or recipe.engine is Engine.FAST_OPTIMISE
+    )  # a coarse level would throw the finished strokes away
     count = recipe.scales or (
         1 if going_on else 1 + max(0, min(2 + (longest > 1024), int(math.log2(longest / COARSEST))))
     )

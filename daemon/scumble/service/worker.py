@@ -33,7 +33,7 @@ from scumble.errors import ScumbleError
 from scumble.home import write_private
 from scumble.picture import Picture, encode
 from scumble.protocol import PREVIEW_SIDE_PX, Rectangle, Scale
-from scumble.recipe import Recipe
+from scumble.recipe import Engine, Recipe
 from scumble.service import messages as say
 from scumble.service.blobs import no_room
 from scumble.service.inputs import read
@@ -304,12 +304,19 @@ class _Rhythm:
 
 def kind(painter: Painter, recipe: Recipe) -> str:
     """What jobs have in common that take equally long for equally many pixels."""
+    descends = (
+        []
+        if recipe.engine is Engine.FAST
+        else [
+            f"neighbours {recipe.matchings}" if painter.outline(recipe).asked.neighbours else "gram",
+            recipe.optimizer.value,
+        ]
+    )
     parts = [
         str(painter.device),
         processor_name(painter.device),
         painter.features_name(recipe),
-        f"neighbours {recipe.matchings}" if painter.outline(recipe).asked.neighbours else "gram",
-        recipe.optimizer.value,
+        *descends,
         str(dtype_of(recipe.precision, painter.device)),
         f"{len(recipe.styles)} styles",
     ]

@@ -1,0 +1,267 @@
+"""Trained styles as files, and where they are kept.
+
+A **model** is a transformation network with what it was trained for: its styles, each with a small picture, the recipe
+of its losses, and the features that they were taken with. It is a .scumble file, sealed (`scumble.engine.sealed`):
+nothing in it is ever run, and what is damaged is refused. A style is known again by the SHA-256 of its picture's file,
+and by the part of it that was used.
+
+Models that are *kept* are in the folder `home()/models`, and go by their file's name.
+"""
+
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from scumble.engine.download import cannot_write
+from scumble.engine.sealed import seal, unseal
+from scumble.engine.transformation import Shape, Upsampling
+from scumble.errors import ScumbleError
+from scumble.home import NO_ROOM, home, private_folder, write_private
+
+SUFFIX = ".scumble"
+KIND = "scumble model 1"
+THUMBNAIL_PX = 512
+"""The longest side of a style's picture in a model."""
+LARGEST = 256 * 2**20
+"""Bytes of a file that is taken for a model."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
+"""What a kept model may be called."""
+_THUMBNAIL = "thumbnail.{}"
+
+
+class Part(BaseModel):
+    """A rectangle of a picture, in px."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    x: Annotated[int, Field(ge=0)]
+    y: Annotated[int, Field(ge=0)]
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+
+
+class TrainedStyle(BaseModel):
+    """A style of a model: its name, the SHA-256 of its picture's file (may be unknown), and the part that was used."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: Annotated[str, Field(min_length=1, max_length=300)]
+    digest: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    part: Part | None = None
+
+
+class About(BaseModel):
+    """What a model says of itself. `size` is the working size in px at which its strokes have the size that the recipe
+    asks for, `losses` those of its last steps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    styles: Annotated[tuple[TrainedStyle, ...], Field(min_length=1, max_length=16)]
+    width: Annotated[int, Field(ge=4, le=256)]
+    blocks: Annotated[int, Field(ge=0, le=32)]
+    upsampling: Upsampling
+    size: Annotated[int, Field(ge=16, le=32768)]
+    recipe: dict[str, Any]
+    features: Annotated[str, Field(max_length=200)]
+    steps: Annotated[int, Field(ge=0)]
+    minutes: Annotated[float, Field(ge=0)]
+    losses: dict[str, float] = {}
+
+    @property
+    def shape(self) -> Shape:
+        """The network's."""
+        return Shape(len(self.styles), self.width, self.blocks, self.upsampling)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """`tensors` as `Shape.tensors` names them, float32 on the CPU; `thumbnails` (height, width, 3), uint8, one for each
+    style."""
+
+    about: About
+    tensors: Mapping[str, Tensor]
+    thumbnails: Sequence[NDArray[np.uint8]]
+
+    def data(self) -> bytes:
+        """The bytes of its file. Filters are written with half the digits."""
+        pictures = {
+            _THUMBNAIL.format(index): torch.from_numpy(each.copy()) for index, each in enumerate(self.thumbnails)
+        }
+        rounded = {
+            name: tensor.half() if name.endswith(".filters") else tensor for name, tensor in self.tensors.items()
+        }
+        return seal(KIND, self.about.model_dump(mode="json"), {**rounded, **pictures})
+
+
+def write(model: Model, path: Path) -> None:
+    """Write a model's file at once; ScumbleError `cannot-write`, and what was there is untouched."""
+    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        fresh.write_bytes(model.data())
+        fresh.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def read(path: Path) -> Model:
+    """The model in a file, every number looked at; ScumbleError `missing-file` or `bad-model`."""
+    _stat(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _bad(path.name, f"it cannot be read ({error.strerror or error})") from error
+    return parse(data, path.name)
+
+
+def parse(data: bytes, name: str) -> Model:
+    """The model in the bytes of a file, called `name` in ScumbleError `bad-model`."""
+    try:
+        facts, tensors = unseal(KIND, data)
+        about = About.model_validate(facts)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "its description"
+        raise _bad(name, f"{place} is not valid ({first['msg']})") from None
+    except ValueError:
+        raise _bad(name, "it is no model of Scumble's, or it is damaged") from None
+    thumbnails = [tensors.pop(_THUMBNAIL.format(index), torch.empty(0)) for index in range(len(about.styles))]
+    wanted = about.shape.tensors()
+    if {key: tuple(tensor.shape) for key, tensor in tensors.items()} != wanted:
+        raise _bad(name, "its numbers are not those of the network that it speaks of")
+    for key, tensor in tensors.items():
+        if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
+            raise _bad(name, f"{key} holds values that are not finite")
+    for picture in thumbnails:
+        if picture.dtype is not torch.uint8 or picture.dim() != 3 or picture.shape[2] != 3 or not picture.numel():
+            raise _bad(name, "a picture of its styles is missing")
+    return Model(about, {key: tensor.float() for key, tensor in tensors.items()}, [each.numpy() for each in thumbnails])
+
+
+def describe(path: Path) -> About:
+    """What a model says of itself, kept as long as the file stays as it is; ScumbleError as of `read`."""
+    state = _stat(path)
+    return _described(path, state.st_ino, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _described(path: Path, *_state: int) -> About:
+    return read(path).about
+
+
+def _stat(path: Path) -> os.stat_result:
+    if not path.is_file():
+        raise ScumbleError("missing-file", f"There is no file {path}.")
+    state = path.stat()
+    if state.st_size > LARGEST:
+        raise _bad(path.name, f"it is larger than {LARGEST // 2**20} MB")
+    return state
+
+
+def _bad(name: str, reason: str) -> ScumbleError:
+    return ScumbleError("bad-model", f"{name} cannot be used: {reason}.")
+
+
+# -------------------------------------------------------------------------------------------------------- what is kept
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model that is kept: the name by which a recipe asks for it, its file, and what it says of itself."""
+
+    name: str
+    file: Path
+    about: About
+
+
+def folder() -> Path:
+    """Where models are kept."""
+    return home() / "models"
+
+
+def entries() -> list[Entry]:
+    """All that are kept and can be used, by name; others are left out."""
+    found = []
+    for path in sorted(folder().glob(f"*{SUFFIX}")) if folder().is_dir() else ():
+        try:
+            found.append(Entry(path.stem, path, describe(path)))
+        except ScumbleError:
+            continue
+    return found
+
+
+def keep(data: bytes, name: str) -> Entry:
+    """Take over a model's file under a name; all of it is read first.
+
+    ScumbleError `bad-model`, `bad-request` for a name that cannot be had, `cannot-write` or `disk-full`.
+    """
+    target = kept(name)
+    parse(data, target.name)
+    private_folder(folder())
+    try:
+        write_private(target, data)
+    except OSError as error:
+        code = "disk-full" if error.errno in NO_ROOM else "cannot-write"
+        raise ScumbleError(code, f"{target} cannot be written: {error.strerror or error}.") from error
+    return Entry(target.stem, target, describe(target))
+
+
+def forget(name: str) -> None:
+    """Remove a kept model; ScumbleError `not-found`."""
+    path = kept(name)
+    if not path.is_file():
+        raise ScumbleError("not-found", f"There is no model {name[:80]!r}.", "`scumble models` lists them.")
+    path.unlink()
+
+
+def kept(name: str) -> Path:
+    """Where the model of that name is, or would be; ScumbleError `bad-request` for what is no name."""
+    name = name.removesuffix(SUFFIX)
+    if not NAME.fullmatch(name):
+        hint = "Letters, digits, spaces, dots, hyphens and underscores, at most a hundred."
+        raise ScumbleError("bad-request", f"{name[:80]!r} cannot be the name of a model.", hint)
+    return folder() / f"{name}{SUFFIX}"
+
+
+def find(name: str) -> Path:
+    """The file of a model by its name, or by its path; ScumbleError `missing-model`."""
+    if "/" in name or "\\" in name or name.endswith(SUFFIX):
+        path = Path(name)
+        if path.is_file():
+            return path
+    if NAME.fullmatch(name.removesuffix(SUFFIX)) and kept(name).is_file():
+        return kept(name)
+    known = ", ".join(entry.name for entry in entries()) or "none"
+    raise ScumbleError("missing-model", f"There is no model {name[:200]!r}.", f"Kept are: {known}.")
+
+
+def of_picture(digest: str, part: Part | None = None) -> str | None:
+    """How a recipe calls the kept model that was trained for a picture's file, of this SHA-256; the newest, if there
+    are several. None if there is none."""
+    found = [
+        (entry.file.stat().st_mtime_ns, entry.name if len(entry.about.styles) == 1 else f"{entry.name}#{number}")
+        for entry in entries()
+        for number, style in enumerate(entry.about.styles, 1)
+        if style.digest == digest and style.part == part
+    ]
+    return max(found)[1] if found else None
+
+
+def style_index(about: About, name: str | None) -> int:
+    """Which of a model's styles is meant by a name, or by a number from 1; the first, if none is given. ScumbleError
+    `missing-model`."""
+    names = [style.name for style in about.styles]
+    if name is None or name in names:
+        return names.index(name) if name else 0
+    if name.isdecimal() and 1 <= int(name) <= len(names):
+        return int(name) - 1
+    raise ScumbleError("missing-model", f"The model has no style {name[:100]!r}.", f"It has: {', '.join(names)}.")

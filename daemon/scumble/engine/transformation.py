@@ -1,0 +1,169 @@
+"""The transformation network: repaints a picture in one pass, in the manner of the styles that it was trained for.
+
+A convolution, two that halve the sides, **blocks** that add to what they see, two that double the sides again, and a
+last convolution (Johnson et al. 2016, "Perceptual Losses for Real-Time Style Transfer"). Between them every channel is
+normalised over the whole picture, **instance normalisation** (Ulyanov et al. 2016), and brought to a gain and a shift
+that belong to the style (Dumoulin et al. 2017, "A Learned Representation for Artistic Style"). Here these are
+polynomials of the strength, so that one network paints softly and strongly; of several styles they are mixed by weight.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor, nn
+
+FIRST_KERNEL = 9
+GRID = 4
+"""The sides of what it takes are multiples of so many px."""
+POWERS = 3
+"""A gain is a polynomial of the strength with so many coefficients."""
+MIDDLE_STRENGTH = 60.0
+"""The strength at which a polynomial is its first coefficient."""
+EPSILON = 1e-5
+_MEAN, _DEVIATION = 0.45, 0.25
+
+
+class Upsampling(Enum):
+    """How sides are doubled: every px four times and then a convolution (Odena et al. 2016, "Deconvolution and
+    Checkerboard Artifacts"), or a transposed convolution, which leaves a checkerboard."""
+
+    NEAREST = "nearest"
+    TRANSPOSED = "transposed"
+
+
+class Change(Enum):
+    """What a layer does to the sides."""
+
+    NONE = "none"
+    HALVED = "halved"
+    DOUBLED = "doubled"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One convolution. `adds` ends a block: what the block began with is added, and nothing is rectified."""
+
+    name: str
+    into: int
+    out: int
+    kernel: int
+    change: Change = Change.NONE
+    adds: bool = False
+
+    @property
+    def reach(self) -> int:
+        """How far beyond a place it looks, in px of what it convolves."""
+        return self.kernel // 2
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a transformation network is: `width` channels at full size, twice as many at half, four times at a
+    quarter."""
+
+    styles: int = 1
+    width: int = 16
+    blocks: int = 5
+    upsampling: Upsampling = Upsampling.NEAREST
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """In order; the last one makes the picture, and is not normalised."""
+        w = self.width
+        return (
+            Layer("in", 3, w, FIRST_KERNEL),
+            Layer("down1", w, 2 * w, 3, Change.HALVED),
+            Layer("down2", 2 * w, 4 * w, 3, Change.HALVED),
+            *(
+                Layer(f"block{index}{half}", 4 * w, 4 * w, 3, adds=half == "b")
+                for index in range(1, self.blocks + 1)
+                for half in "ab"
+            ),
+            Layer("up1", 4 * w, 2 * w, 3, Change.DOUBLED),
+            Layer("up2", 2 * w, w, 3, Change.DOUBLED),
+            Layer("out", w, 3, FIRST_KERNEL),
+        )
+
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """The parameters by name, and their shapes."""
+        found: dict[str, tuple[int, ...]] = {}
+        for layer in self.layers:
+            found[f"{layer.name}.filters"] = (layer.out, layer.into, layer.kernel, layer.kernel)
+            if layer.name == "out":
+                found["out.bias"] = (layer.out,)
+            else:
+                found[f"{layer.name}.gain"] = found[f"{layer.name}.shift"] = (self.styles, POWERS, layer.out)
+        return found
+
+
+class Transformation(nn.Module):
+    """The network as it learns, with its parameters by the names of `Shape.tensors`, float32."""
+
+    def __init__(self, shape: Shape, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.shape = shape
+        self.values = nn.ParameterDict()
+        for name, size in shape.tensors().items():
+            value = torch.zeros(size)
+            if name.endswith(".filters"):
+                value.normal_(0, (2 / (size[1] * size[2] * size[3])) ** 0.5, generator=generator)
+            elif name.endswith(".gain"):
+                value[:, 0] = 0.0 if name.split(".")[0].endswith("b") else 1.0
+            self.values[name.replace(".", "_")] = nn.Parameter(value)
+
+    def tensor(self, name: str) -> Tensor:
+        """A parameter by its name in `Shape.tensors`."""
+        found: Tensor = self.values[name.replace(".", "_")]
+        return found
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of them, detached."""
+        return {name: self.tensor(name).detach() for name in self.shape.tensors()}
+
+    def forward(self, pictures: Tensor, mixture: Tensor, strength: Tensor) -> Tensor:
+        """Repaint pictures (n, 3, height, width) in 0..1, sides multiples of `GRID`, after `mixture` (n, styles), whose
+        rows add up to one, at `strength` (n,) in 0..100."""
+        h, begun = prepared(pictures), pictures
+        for layer in self.shape.layers[:-1]:
+            if layer.name.startswith("block") and not layer.adds:
+                begun = h
+            h = convolved(h, layer, self.tensor(f"{layer.name}.filters"), self.shape.upsampling)
+            gain, shift = (
+                mixed(self.tensor(f"{layer.name}.{kind}"), mixture, strength)[:, :, None, None]
+                for kind in ("gain", "shift")
+            )
+            # groups of one channel are instances, and have a kernel for channels-last maps
+            h = torch.addcmul(shift, nnf.group_norm(h, layer.out, eps=EPSILON), gain)
+            h = h + begun if layer.adds else h.relu()
+        last = self.shape.layers[-1]
+        h = convolved(h, last, self.tensor("out.filters"), self.shape.upsampling)
+        return finished(h + self.tensor("out.bias")[:, None, None])
+
+
+def prepared(pictures: Tensor) -> Tensor:
+    """What the first layer sees of pictures in 0..1."""
+    return ((pictures - _MEAN) / _DEVIATION).contiguous(memory_format=torch.channels_last)
+
+
+def finished(answer: Tensor) -> Tensor:
+    """Pictures in 0..1 of what the last layer says."""
+    return torch.sigmoid(answer)
+
+
+def mixed(coefficients: Tensor, mixture: Tensor, strength: Tensor) -> Tensor:
+    """Gains or shifts (n, channels) of coefficients (styles, `POWERS`, channels)."""
+    powers = ((strength - MIDDLE_STRENGTH) / 40)[:, None] ** torch.arange(POWERS, device=strength.device)
+    return torch.einsum("ns,np,spc->nc", mixture, powers, coefficients)
+
+
+def convolved(h: Tensor, layer: Layer, filters: Tensor, upsampling: Upsampling) -> Tensor:
+    """The layer's convolution of whole maps, what lies beyond the edges being as at the edges."""
+    doubled = layer.change is Change.DOUBLED
+    if doubled and upsampling is Upsampling.TRANSPOSED:
+        return nnf.conv_transpose2d(h, filters.transpose(0, 1), stride=2, padding=1, output_padding=1)
+    if doubled:
+        h = nnf.interpolate(h, scale_factor=2, mode="nearest")
+    h = nnf.pad(h, (layer.reach,) * 4, mode="replicate")
+    return nnf.conv2d(h, filters, stride=2 if layer.change is Change.HALVED else 1)

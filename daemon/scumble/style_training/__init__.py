@@ -1,0 +1,1 @@
+"""How a transformation network learns a style: from what pictures, by which losses, and how it went."""

@@ -1,0 +1,64 @@
+"""The course of a style's training: what is trained, on squares of which size, for how long, and how it goes."""
+
+import json
+from dataclasses import dataclass
+
+from scumble.engine.transformation import Shape, Upsampling
+from scumble.recipe import Recipe
+
+WEAKEST, STRONGEST = 20.0, 100.0
+"""Strengths that are asked for while it learns; those below are between the weakest and the content."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """All that decides what is learnt, but the style pictures and those that are looked at.
+
+    `recipe` says how losses are made and names the styles. A style is seen at the size that it has for a painting of
+    `size` px, the network looks at squares of `square` px.
+    """
+
+    recipe: Recipe
+    size: int = 512
+    square: int = 192
+    batch: int = 4
+    steps: int = 2000
+    learning_rate: float = 2e-3
+    width: int = 16
+    blocks: int = 5
+    upsampling: Upsampling = Upsampling.NEAREST
+    seed: int = 0
+
+    @property
+    def shape(self) -> Shape:
+        """The network's."""
+        return Shape(len(self.recipe.styles), self.width, self.blocks, self.upsampling)
+
+    @property
+    def squares_recipe(self) -> Recipe:
+        """The recipe for a square: the styles at the size that they have for the whole."""
+        scale = self.recipe.stroke_scale * self.size / self.square
+        return self.recipe.changed(stroke_scale=min(8.0, max(0.1, scale)))
+
+    def as_json(self) -> str:
+        """As JSON text."""
+        shape = {"width": self.width, "blocks": self.blocks, "upsampling": self.upsampling.value}
+        course = {
+            "size": self.size,
+            "square": self.square,
+            "batch": self.batch,
+            "steps": self.steps,
+            "learning_rate": self.learning_rate,
+            "seed": self.seed,
+        }
+        return json.dumps({"recipe": self.recipe.as_dict(), **shape, **course}, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Note:
+    """How it goes: means over the last steps. `losses` by kind, each by what the recipe asks of it, and their total."""
+
+    step: int
+    steps: int
+    seconds: float
+    losses: dict[str, float]

@@ -1,0 +1,203 @@
+"""The training of a transformation network by the engine's own losses, that can be stopped and gone on with.
+
+Each step repaints some squares, every one at a strength and after a style or two of its own, asks the engine for losses
+and their gradient with respect to what was painted, as an optimisation would, and hands that gradient on to the network
+(Johnson et al. 2016, "Perceptual Losses for Real-Time Style Transfer").
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scumble.engine.models import THUMBNAIL_PX, About, Model, TrainedStyle
+from scumble.engine.painter import Painter
+from scumble.engine.sealed import seal, unseal
+from scumble.engine.transformation import Transformation
+from scumble.errors import ScumbleError
+from scumble.home import write_private
+from scumble.picture import Picture
+from scumble.recipe import Recipe
+from scumble.sheet import fitted
+from scumble.style_training.contents import Contents, Source
+from scumble.style_training.course import STRONGEST, WEAKEST, Course, Note
+
+ALONE = 0.7
+"""With several styles so many squares are after one of them, the others after two."""
+RISE = 50
+"""Steps in which the learning rate rises."""
+_KIND = "scumble training 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Studied:
+    """A style that is learnt: its picture, and how the model will know it again."""
+
+    picture: Picture
+    style: TrainedStyle
+
+
+class Trainer:
+    """A course under way: `run` it until it ends; `save` and `load` let it go on elsewhere. `history` holds the mean
+    losses of every step, `styles` are those that are learnt."""
+
+    def __init__(self, course: Course, styles: Sequence[Studied], source: Source, painter: Painter) -> None:
+        self.course, self.step, self.seconds = course, 0, 0.0
+        self.history: list[dict[str, float]] = []
+        self.styles, self._painter = tuple(styles), painter
+        names = [style.picture for style in course.recipe.styles]
+        self._pictures = {name: each.picture for name, each in zip(names, styles, strict=True)}
+        self._generator = torch.Generator().manual_seed(course.seed)
+        self.network = Transformation(course.shape, self._generator).to(painter.device)
+        self._contents = Contents(source, course.square, self._generator)
+        self._optimizer = torch.optim.Adam(self.network.parameters(), lr=course.learning_rate)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the course has ended."""
+        return self.step >= self.course.steps
+
+    def run(self, on_note: Callable[[Note], bool | None], until: int | None = None) -> None:
+        """Go on to step `until` or to the end, or until a step's note is answered with true."""
+        while self.step < min(self.course.steps, until or self.course.steps):
+            began = time.perf_counter()
+            self._advance()
+            self.seconds += time.perf_counter() - began
+            if on_note(Note(self.step, self.course.steps, self.seconds, self.history[-1])):
+                return
+
+    def _advance(self) -> None:
+        count, device = self.course.batch, self._painter.device
+        contents = self._contents.take(count).to(device)
+        mixtures = torch.stack([self._mixture() for _ in range(count)])
+        strengths = WEAKEST + (STRONGEST - WEAKEST) * torch.rand(count, generator=self._generator)
+        painted = self.network(contents, mixtures.to(device), strengths.to(device))
+        pulls = [
+            self._pull(content, mixture, float(strength), shown)
+            for content, mixture, strength, shown in zip(contents, mixtures, strengths, painted.detach(), strict=True)
+        ]
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate()
+        self._optimizer.zero_grad()
+        painted.backward(torch.stack([gradient for gradient, _ in pulls]) / count)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
+        self._optimizer.step()
+        losses = [losses for _, losses in pulls]
+        self.history.append({kind: float(np.mean([each[kind] for each in losses])) for kind in losses[0]})
+        self.step += 1
+
+    def _mixture(self) -> Tensor:
+        """The styles' shares of a square."""
+        count, generator = len(self.styles), self._generator
+        mixture = torch.zeros(count)
+        first, away = (int(torch.randint(0, most, (), generator=generator)) for most in (count, max(1, count - 1)))
+        alone, share = (float(torch.rand((), generator=generator)) for _ in range(2))
+        if count == 1 or alone < ALONE:
+            share = 1.0
+        mixture[first] = share
+        mixture[(first + 1 + away) % count] += 1 - share
+        return mixture
+
+    def _pull(
+        self, content: Tensor, mixture: Tensor, strength: float, painted: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Of the losses of what was painted, (3, height, width), the gradient, and what they are.
+
+        Both are divided so that no strength counts for more than another.
+        """
+        square = Picture.from_rgb(content.permute(1, 2, 0).cpu().numpy(), "float32")
+        recipe = asked(self.course.squares_recipe, mixture.tolist(), strength)
+        _, objective = self._painter.objective(square, recipe, self._pictures)
+        x = painted[None].contiguous()
+        if objective.matches:
+            objective.match(x, by_content_alone=False)
+        found = objective.evaluate(x)
+        share = 1 / (1 + 10 ** ((60 - strength) / 20))
+        return found.gradient[0] * share, {**found.parts, "total": found.total * share}
+
+    def _rate(self) -> float:
+        """Rises over the first steps, then falls as a cosine."""
+        fall = 0.5 + 0.5 * math.cos(math.pi * self.step / self.course.steps)
+        return self.course.learning_rate * min(1.0, (self.step + 1) / RISE) * (0.02 + 0.98 * fall)
+
+    # ------------------------------------------------------------------------------------------------- what comes of it
+
+    def model(self) -> Model:
+        """What was learnt so far."""
+        last = self.history[-50:]
+        course = self.course
+        about = About(
+            styles=tuple(each.style for each in self.styles),
+            width=course.width,
+            blocks=course.blocks,
+            upsampling=course.upsampling,
+            size=course.size,
+            recipe=course.recipe.as_dict(),
+            features=self._painter.features_name(course.recipe),
+            steps=self.step,
+            minutes=round(self.seconds / 60, 2),
+            losses={kind: float(np.mean([each[kind] for each in last])) for kind in last[0]} if last else {},
+        )
+        tensors = {name: tensor.cpu() for name, tensor in self.network.tensors().items()}
+        return Model(about, tensors, [thumbnail(each.picture) for each in self.styles])
+
+    @torch.no_grad()
+    def repaint(self, picture: Tensor, mixture: Sequence[float], strength: float) -> Tensor:
+        """A picture (1, 3, height, width), sides multiples of four, as the network paints it now."""
+        shares = torch.tensor([list(mixture)], device=self._painter.device)
+        at = torch.tensor([strength], device=self._painter.device)
+        shown: Tensor = self.network(picture.to(self._painter.device), shares, at)
+        return shown.cpu()
+
+    def save(self, path: Path) -> None:
+        """Write all that is needed to go on but the squares' bases, which are made anew. Raises OSError."""
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            tensors |= {f"{key}.{name}": value for key, value in self._optimizer.state.get(parameter, {}).items()}
+        tensors["generator"] = self._generator.get_state()
+        facts = {**self._facts(), "step": self.step, "seconds": self.seconds, "history": self.history}
+        write_private(path, seal(_KIND, facts, tensors), durable=False)
+
+    def load(self, path: Path) -> None:
+        """Go on from what `save` wrote; `ScumbleError("bad-model")` if it is damaged or of another course."""
+        hint = "Give the same options as then, or remove it to begin anew."
+        try:
+            facts, tensors = unseal(_KIND, path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ScumbleError("bad-model", f"{path} is no training that can be gone on with.", hint) from error
+        if {key: facts[key] for key in self._facts()} != self._facts():
+            raise ScumbleError("bad-model", f"{path} is of a training with other settings or pictures.", hint)
+        self.step, self.seconds, self.history = facts["step"], facts["seconds"], facts["history"]
+        self.network.load_state_dict({name: tensors[f"network.{name}"] for name in self.network.state_dict()})
+        for name, parameter in self.network.named_parameters():
+            kept = {key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+            self._optimizer.state[parameter] = {
+                key: value if key == "step" else value.to(parameter.device) for key, value in kept.items()
+            }
+        self._generator.set_state(tensors["generator"])
+
+    def _facts(self) -> dict[str, Any]:
+        pixels = [hashlib.sha256(each.picture.rgb().tobytes()).hexdigest() for each in self.styles]
+        return {"course": self.course.as_json(), "pictures": pixels}
+
+
+def asked(recipe: Recipe, mixture: Sequence[float], strength: float) -> Recipe:
+    """The recipe with the styles weighted so, at that strength."""
+    styles = [
+        {**style.model_dump(mode="json", exclude_defaults=True), "weight": share}
+        for style, share in zip(recipe.styles, mixture, strict=True)
+    ]
+    return recipe.changed(styles=styles, strength=strength)
+
+
+def thumbnail(picture: Picture) -> NDArray[np.uint8]:
+    """The small picture of a style that a model holds."""
+    return np.asarray(fitted(picture, THUMBNAIL_PX, THUMBNAIL_PX))

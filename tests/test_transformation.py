@@ -1,0 +1,100 @@
+"""The transformation network, and its pass over a picture of any size."""
+
+import pytest
+import torch
+from helpers import noise
+
+from scumble.engine import passing
+from scumble.engine.passing import Network
+from scumble.engine.transformation import POWERS, Shape, Transformation, Upsampling, mixed
+
+STRENGTH = 45.0
+
+
+def network(styles=1, upsampling=Upsampling.NEAREST, blocks=2, width=4):
+    """A network whose every number matters."""
+    generator = torch.Generator().manual_seed(7)
+    made = Transformation(Shape(styles, width, blocks, upsampling), generator)
+    with torch.no_grad():
+        for name in made.shape.tensors():
+            tensor = made.tensor(name)
+            if not name.endswith(".filters"):
+                tensor += 0.3 * torch.randn(tensor.shape, generator=generator)
+    return made
+
+
+def used(made, dtype=torch.float32):
+    return Network.of(made.shape, made.tensors(), torch.device("cpu"), dtype)
+
+
+@pytest.mark.parametrize("upsampling", Upsampling)
+@pytest.mark.parametrize("strip_px", [2**18, 1, 4 * 24 * 4, 12 * 24 * 4], ids=["whole", "least", "a few", "a third"])
+@pytest.mark.parametrize("size", [(24, 40), (52, 36), (8, 96)])
+def test_a_pass_in_strips_is_what_was_learnt(monkeypatch, upsampling, strip_px, size):
+    """Also at the seams, and with the means of the whole picture."""
+    made, picture = network(upsampling=upsampling), noise(1, 3, *size, seed=1)
+    wanted = made(picture, torch.ones(1, 1), torch.tensor([STRENGTH])).detach()
+    monkeypatch.setattr(passing, "STRIP_PX", strip_px)
+    found = used(made).repaint(picture, [1.0], STRENGTH)
+    torch.testing.assert_close(found, wanted, atol=2e-5, rtol=0)
+
+
+def test_any_size_is_taken():
+    made, picture = network(), noise(1, 3, 21, 38, seed=2)
+    found = used(made).repaint(picture, [1.0], STRENGTH)
+    assert found.shape == picture.shape
+    padded = torch.nn.functional.pad(picture, (0, 2, 0, 3), mode="replicate")
+    torch.testing.assert_close(found, used(made).repaint(padded, [1.0], STRENGTH)[:, :, :21, :38])
+
+
+def test_a_channel_is_normalised_and_brought_to_its_style(monkeypatch):
+    """By the definition, in plain numbers: a network of one layer, its last one reading off a single channel."""
+    made = network(blocks=0)
+    picture = noise(1, 3, 16, 16, seed=3)
+    seen = []
+    monkeypatch.setattr(
+        "scumble.engine.transformation.convolved", lambda h, layer, *rest: seen.append(h) or probe(layer)
+    )
+    answers = {layer.name: noise(1, layer.out, 16, 16, seed=10 + at) for at, layer in enumerate(made.shape.layers)}
+
+    def probe(h, layer, *rest):
+        seen.append(h)
+        return answers[layer.name]
+
+    monkeypatch.setattr("scumble.engine.transformation.convolved", probe)
+    made(picture, torch.ones(1, 1), torch.tensor([STRENGTH]))
+    for layer, shown in zip(made.shape.layers, seen[1:], strict=False):
+        answer = answers[layer.name].double()
+        mean, deviation = answer.mean((2, 3), keepdim=True), answer.std((2, 3), keepdim=True, correction=0)
+        t = (STRENGTH - 60) / 40
+        gain, shift = (
+            sum(made.tensor(f"{layer.name}.{kind}")[0, power].double() * t**power for power in range(POWERS))
+            for kind in ("gain", "shift")
+        )
+        wanted = (answer - mean) / deviation * gain[:, None, None] + shift[:, None, None]
+        torch.testing.assert_close(shown.double(), wanted.relu(), atol=1e-3, rtol=1e-3)
+
+
+def test_styles_are_mixed_by_weight():
+    coefficients = noise(3, POWERS, 5, seed=4)
+    each = [mixed(coefficients, torch.eye(3)[style : style + 1], torch.tensor([30.0])) for style in range(3)]
+    found = mixed(coefficients, torch.tensor([[0.2, 0.5, 0.3]]), torch.tensor([30.0]))
+    torch.testing.assert_close(found, 0.2 * each[0] + 0.5 * each[1] + 0.3 * each[2])
+
+
+def test_a_style_of_its_own_ignores_the_others():
+    made = network(styles=2)
+    picture = noise(1, 3, 24, 24, seed=5)
+    before = used(made).repaint(picture, [1.0, 0.0], STRENGTH)
+    for name in made.shape.tensors():
+        if name.endswith((".gain", ".shift")):
+            made.tensor(name).data[1] += 1
+    torch.testing.assert_close(used(made).repaint(picture, [1.0, 0.0], STRENGTH), before)
+    assert (used(made).repaint(picture, [0.0, 1.0], STRENGTH) - before).abs().max() > 1e-3
+
+
+def test_what_it_gives_is_a_picture():
+    made = network()
+    made.tensor("out.bias").data += 30
+    found = used(made).repaint(noise(1, 3, 16, 16, seed=6) * 3 - 1, [1.0], STRENGTH)
+    assert bool(((found >= 0) & (found <= 1)).all())
