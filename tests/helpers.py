@@ -6,7 +6,9 @@ import numpy as np
 import torch
 import torch.nn.functional as nnf
 
+from scumble.engine.models import About, Model, TrainedStyle
 from scumble.engine.regions import flatten
+from scumble.engine.transformation import Shape, Transformation
 from scumble.engine.weights import ARCHITECTURES, TORCHVISION, Training, Weights, conv_names, save, seeded
 from scumble.picture import Picture
 from scumble.recipe import Recipe
@@ -135,3 +137,22 @@ def recipe(**fields):
     """A recipe for small and quick paintings."""
     quick = {"styles": [{"picture": "style"}], "features": "seeded-vgg11", "iterations": 2, "precision": "float32"}
     return Recipe.parse({**quick, **fields})
+
+
+def trained(*names, digests=None, width=4, blocks=1, seed=0):
+    """A model for styles of these names, of random numbers that all matter."""
+    shape = Shape(len(names), width, blocks)
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {
+        name: tensor + (0.0 if name.endswith(".filters") else 0.3) * torch.randn(tensor.shape, generator=generator)
+        for name, tensor in Transformation(shape, generator).tensors().items()
+    }
+    styles = tuple(
+        TrainedStyle(name=name, digest=digest) for name, digest in zip(names, digests or [""] * len(names), strict=True)
+    )
+    about = About(
+        styles=styles, width=width, blocks=blocks, upsampling=shape.upsampling, size=64, recipe={}, features="none",
+        steps=1, minutes=0.1,
+    )  # fmt: skip
+    thumbnails = [np.full((8, 6, 3), 40 * index, np.uint8) for index in range(len(names))]
+    return Model(about, tensors, thumbnails)

@@ -251,7 +251,7 @@ def of_picture(digest: str, part: Part | None = None) -> str | None:
         (entry.file.stat().st_mtime_ns, entry.name if len(entry.about.styles) == 1 else f"{entry.name}#{number}")
         for entry in entries()
         for number, style in enumerate(entry.about.styles, 1)
-        if style.digest == digest and style.part == part
+        if digest and style.digest == digest and style.part == part
     ]
     return max(found)[1] if found else None
 

@@ -121,7 +121,8 @@ class Trainer:
             objective.match(x, by_content_alone=False)
         found = objective.evaluate(x)
         share = 1 / (1 + 10 ** ((60 - strength) / 20))
-        return found.gradient[0] * share, {**found.parts, "total": found.total * share}
+        losses = {kind: value * share for kind, value in found.parts.items()}
+        return found.gradient[0] * share, {**losses, "total": found.total * share}
 
     def _rate(self) -> float:
         """Rises over the first steps, then falls as a cosine."""

@@ -1,0 +1,227 @@
+"""Training a transformation network: what it sees, what it learns, and going on."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import noise
+
+from scumble.drawn import painting
+from scumble.engine.models import TrainedStyle
+from scumble.engine.painter import Painter
+from scumble.engine.transformation import Shape, Transformation, Upsampling
+from scumble.errors import ScumbleError
+from scumble.picture import Picture, save
+from scumble.recipe import Recipe
+from scumble.style_training import contents
+from scumble.style_training.contents import Contents, Drawn, Photographs
+from scumble.style_training.course import Course
+from scumble.style_training.report import preview, report, unseen
+from scumble.style_training.trainer import Studied, Trainer, asked
+
+
+class Sketches:
+    """Bases that take no time."""
+
+    def base(self, number, generator):
+        return noise(1, 3, 48, 64, seed=number)
+
+
+def course(*names, **fields):
+    styles = [{"picture": name} for name in names]
+    recipe = Recipe.parse({"styles": styles, "style_loss": "gram", "features": "seeded-vgg11", "precision": "float32"})
+    return Course(recipe, **{"size": 64, "square": 32, "batch": 2, "steps": 6, "width": 4, "blocks": 1, **fields})
+
+
+def trainer(*names, source=None, **fields):
+    names = names or ("night",)
+    styles = [Studied(Picture.from_rgb(painting(name, 48, 48)), TrainedStyle(name=name)) for name in names]
+    return Trainer(course(*names, **fields), styles, source or Sketches(), Painter("cpu"))
+
+
+def trained(made, steps=None):
+    made.run(lambda note: None, until=steps)
+    return made
+
+
+def test_the_loss_falls():
+    made = trained(trainer(steps=40, batch=1, learning_rate=1e-2, source=Flat()))
+    totals = [each["total"] for each in made.history]
+    assert np.mean(totals[-10:]) < 0.8 * np.mean(totals[:5])
+
+
+class Flat:
+    """One base, without much in it: what is to be learnt is the palette."""
+
+    def base(self, number, generator):
+        return 0.4 + 0.2 * noise(1, 3, 32, 32, seed=1)
+
+
+def test_a_step_follows_the_losses_own_gradient():
+    """The gradient that the network is given is that of its losses: by finite differences of the losses themselves."""
+    made = trainer()
+    content, painted = noise(3, 32, 32, seed=3), noise(3, 32, 32, seed=4)
+    gradient, losses = made._pull(content, torch.ones(1), 60.0, painted)
+    direction = noise(3, 32, 32, seed=5) - 0.5
+    step = 1e-2
+    ahead, behind = (made._pull(content, torch.ones(1), 60.0, painted + s * step * direction)[1] for s in (1, -1))
+    slope = (ahead["total"] - behind["total"]) / (2 * step)
+    assert slope == pytest.approx(float((gradient * direction).sum()), rel=2e-2)
+    assert losses["total"] == pytest.approx(sum(value for kind, value in losses.items() if kind != "total"), rel=1e-5)
+
+
+def test_a_style_is_seen_as_large_as_for_the_whole_picture():
+    assert course("night", size=512, square=128).squares_recipe.stroke_scale == pytest.approx(4.0)
+
+
+def test_two_styles_are_asked_for_as_they_are_mixed():
+    recipe = asked(course("night", "glass").recipe, [0.25, 0.75], 33.0)
+    assert [(style.picture, style.weight) for style in recipe.styles] == [("night", 0.25), ("glass", 0.75)]
+    assert recipe.strength == 33
+
+
+def test_mixtures_add_up_and_differ():
+    made = trainer("night", "glass", "dabs")
+    mixtures = torch.stack([made._mixture() for _ in range(300)])
+    torch.testing.assert_close(mixtures.sum(1), torch.ones(300))
+    assert float(mixtures.min()) >= 0
+    alone = (mixtures == 1).any(1)
+    assert 0.6 < float(alone.float().mean()) < 0.8
+    assert set(mixtures[alone].argmax(1).tolist()) == {0, 1, 2}
+    assert int((mixtures[~alone] > 0).sum(1).max()) == 2
+
+
+def test_it_goes_on_where_it_was(tmp_path):
+    made = trained(trainer(), 3)
+    made.save(tmp_path / "state")
+    again = trainer()
+    again.load(tmp_path / "state")
+    assert (again.step, again.seconds, again.history) == (3, made.seconds, made.history)
+    for mine, theirs in zip(made.network.parameters(), again.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=0, rtol=0)
+        for key, value in made._optimizer.state[mine].items():
+            torch.testing.assert_close(again._optimizer.state[theirs][key], value, atol=0, rtol=0)
+    assert torch.equal(again._generator.get_state(), made._generator.get_state())
+    assert trained(again).step == 6
+
+
+def test_a_training_of_something_else_is_not_gone_on_with(tmp_path):
+    trained(trainer(), 1).save(tmp_path / "state")
+    for other in (trainer(seed=1), trainer("glass"), trainer(steps=7)):
+        with pytest.raises(ScumbleError, match="other settings or pictures"):
+            other.load(tmp_path / "state")
+    data = (tmp_path / "state").read_bytes()
+    (tmp_path / "state").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(ScumbleError, match="no training"):
+        trainer().load(tmp_path / "state")
+
+
+def test_a_note_may_end_it():
+    made = trainer()
+    made.run(lambda note: note.step == 2)
+    assert made.step == 2
+    assert not made.is_done
+
+
+def test_the_model_is_what_was_learnt():
+    made = trained(trainer("night", "glass"), 2)
+    model = made.model()
+    picture = noise(1, 3, 32, 32, seed=6)
+    other = Transformation(model.about.shape)
+    for name in model.about.shape.tensors():
+        other.tensor(name).data.copy_(model.tensors[name])
+    wanted = made.repaint(picture, [0.3, 0.7], 50.0)
+    torch.testing.assert_close(other(picture, torch.tensor([[0.3, 0.7]]), torch.tensor([50.0])).detach(), wanted)
+    assert [style.name for style in model.about.styles] == ["night", "glass"]
+    assert (model.about.steps, model.about.size) == (2, 64)
+    np.testing.assert_array_equal(model.thumbnails[1], painting_bytes("glass"))
+
+
+def painting_bytes(name):
+    return Picture.from_rgb(painting(name, 48, 48)).pixels
+
+
+def test_pictures_of_how_it_went():
+    made = trained(trainer("night", "glass"), 2)
+    assert preview(made).width > 600
+    assert report(made).height > 800
+
+
+def test_what_is_shown_is_never_learnt():
+    shown = unseen((64, 48))
+    learnt = [Drawn(0).base(number, torch.Generator().manual_seed(number)) for number in range(3)]
+    assert all(side % 4 == 0 for each in shown for side in each.shape[2:])
+    assert not any(a.shape == b.shape and torch.equal(a, b) for a in shown for b in learnt)
+
+
+# ---- what it sees
+
+
+def test_squares_are_the_same_for_the_same_seed():
+    first, second, other = (Contents(Sketches(), 32, torch.Generator().manual_seed(seed)).take(6) for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+    assert first.shape == (6, 3, 32, 32)
+    assert bool(((first >= 0) & (first <= 1)).all())
+
+
+def test_new_bases_take_the_place_of_old_ones(monkeypatch):
+    asked_for = []
+
+    class Counted(Sketches):
+        def base(self, number, generator):
+            asked_for.append(number)
+            return super().base(number, generator)
+
+    monkeypatch.setattr(contents, "BASES", 3)
+    monkeypatch.setattr(contents, "TAKES", 8)
+    made = Contents(Counted(), 32, torch.Generator().manual_seed(1))
+    made.take(40)
+    assert asked_for == list(range(len(asked_for)))
+    assert 5 <= len(asked_for) <= 9
+    assert len(made._bases) == 3
+
+
+def test_photographs_come_from_a_folder_and_those_below(tmp_path):
+    (tmp_path / "below").mkdir()
+    save(Picture.from_rgb(np.full((40, 60, 3), 0.25, np.float32)), tmp_path / "a.png")
+    save(Picture.from_rgb(np.full((2000, 1000, 3), 0.75, np.float32)), tmp_path / "below" / "b.jpg")
+    (tmp_path / "c.png").write_bytes(b"nothing")
+    (tmp_path / "notes.txt").write_text("no picture")
+    source = Photographs.of(tmp_path)
+    generator = torch.Generator().manual_seed(0)
+    bases = [source.base(number, generator) for number in range(6)]
+    assert {round(float(base.mean()), 2) for base in bases} == {0.25, 0.75}
+    assert {tuple(base.shape[2:]) for base in bases} == {(40, 60), (1536, 768)}
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    with pytest.raises(ScumbleError, match="no picture in"):
+        Photographs.of(tmp_path)
+    (tmp_path / "c.png").write_bytes(b"nothing")
+    with pytest.raises(ScumbleError) as refused:
+        Photographs.of(tmp_path).base(0, torch.Generator())
+    assert refused.value.code == "bad-picture"
+
+
+# ---- how it doubles the sides
+
+
+def checkerboard(picture):
+    """The share of a picture's energy, less its mean, that lies at the frequencies of a grid of two px: columns, rows
+    and checks that change from px to px."""
+    spectrum = torch.fft.fft2(picture[0] - picture[0].mean((1, 2), keepdim=True)).abs().square()
+    height, width = picture.shape[2:]
+    energy = spectrum[:, height // 2, :].sum() + spectrum[:, :, width // 2].sum()
+    return float(energy / spectrum.sum())
+
+
+def test_nearest_neighbours_leave_less_of_a_checkerboard():
+    """Odena et al. 2016: at the start of a training, where all filters are random."""
+    smooth = torch.nn.functional.interpolate(noise(1, 3, 8, 8, seed=1), size=(64, 64), mode="bicubic").clamp(0, 1)
+    found = {kind: [] for kind in Upsampling}
+    for kind in Upsampling:
+        for seed in range(8):
+            made = Transformation(Shape(width=8, blocks=1, upsampling=kind), torch.Generator().manual_seed(seed))
+            painted = made(smooth, torch.ones(1, 1), torch.tensor([60.0])).detach()
+            found[kind].append(checkerboard(painted[:, :, 8:-8, 8:-8]))
+    assert np.median(found[Upsampling.TRANSPOSED]) > 3 * np.median(found[Upsampling.NEAREST])
