@@ -22,7 +22,7 @@ from scumble.engine import embedded, weight_store, weights
 from scumble.errors import ScumbleError
 from scumble.options import _OPTIONS, RECIPE_FIELDS, STYLE_FIELDS, Request, put
 from scumble.picture import Picture, load, save
-from scumble.recipe import PRESET_NOTES, PRESETS, KeepColors, Optimizer, Output, Quality, Recipe
+from scumble.recipe import PRESET_NOTES, PRESETS, Engine, KeepColors, Optimizer, Output, Quality, Recipe
 
 QUICK = ["--iterations", "3", "--set", "features=seeded-vgg11", "--set", "normalized=false", "--set", "scales=1"]
 WIDTH, HEIGHT = 64, 48
@@ -97,6 +97,7 @@ def test_every_option_names_a_field_and_its_values():
     assert set(RECIPE_FIELDS.values()) <= set(Recipe.model_fields)
     assert {*RECIPE_FIELDS, *STYLE_FIELDS} <= set(shown)
     for name, values in (
+        ("engine", Engine),
         ("keep_colors", KeepColors),
         ("quality", Quality),
         ("optimizer", Optimizer),
