@@ -120,6 +120,9 @@ def test_luminance_alone_is_painted_where_colours_are_kept():
     inside = ((after > 0.001) & (after < 0.999)).all(1, keepdim=True)
     assert float(inside.float().mean()) > 0.3
     assert float(((away - light).abs() * inside).max()) < 2e-3
+    gray = Picture.from_rgb(array(luminance(before).expand(1, 3, -1, -1)), "float32")
+    seen = pass_of(gray)  # it sees no colours where they are kept
+    assert float(((luminance(after) - luminance(seen)).abs() * inside).max()) < 2e-2
     assert float(light.abs().max()) > 0.1
 
 
@@ -175,10 +178,28 @@ def test_an_optimisation_goes_on_from_the_pass():
         size=72,
     )
     found = painted(asked)
-    assert len(found.plan.levels) == 1
     assert_alike(found.picture, pass_of(content()))
     assert found.losses[0]["total"] > 0
     assert "night" in found.features
+
+
+def test_no_coarse_level_throws_the_pass_away():
+    asked = recipe("night", engine="fast+optimise", features="seeded-vgg11", size=600)
+    plan = Painter("cpu").plan((600, 400), Box(0, 0, 600, 400), asked)
+    assert [(level.width, level.height) for level in plan.levels] == [(600, 400)]
+    asked = asked.changed(engine="optimise")
+    assert len(Painter("cpu").plan((600, 400), Box(0, 0, 600, 400), asked).levels) > 1
+
+
+def test_neighbours_are_looked_for_from_the_pass():
+    """The first votes do not take its place."""
+    asked = recipe(
+        "night", engine="fast+optimise", features="seeded-vgg11", style_loss="neighbours", iterations=1,
+        learning_rate=1e-6,
+    )  # fmt: skip
+    steps = []
+    Painter("cpu").paint(content(), asked, {"style": STYLE}, steps.append)
+    assert np.abs(steps[0].preview() - array(pass_of(content()))).max() < 0.005
 
 
 @pytest.mark.parametrize(

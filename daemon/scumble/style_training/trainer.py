@@ -32,6 +32,8 @@ from scumble.style_training.course import STRONGEST, WEAKEST, Course, Note
 
 ALONE = 0.7
 """With several styles so many squares are after one of them, the others after two."""
+OUTLIER = 10.0
+"""Losses of a square beyond this count no more than this."""
 RISE = 50
 """Steps in which the learning rate rises."""
 _KIND = "scumble training 1"
@@ -120,7 +122,8 @@ class Trainer:
         if objective.matches:
             objective.match(x, by_content_alone=False)
         found = objective.evaluate(x)
-        share = 1 / (1 + 10 ** ((60 - strength) / 20))
+        # a square that is nearly like the style by itself makes any loss look vast
+        share = min(1.0, OUTLIER / max(found.total, 1e-9)) / (1 + 10 ** ((60 - strength) / 20))
         losses = {kind: value * share for kind, value in found.parts.items()}
         return found.gradient[0] * share, {**losses, "total": found.total * share}
 
