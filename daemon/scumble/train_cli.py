@@ -29,10 +29,10 @@ _SHOWN_S, _SAVED_S = 20.0, 30.0
     "--images", metavar="DIR", help="Photographs to learn on; without it Scumble draws pictures itself as it goes."
 )
 @click.option("-o", "--output", metavar="OUT", help="The .scumble file; else it is kept under the style's name.")
-@click.option("--steps", type=click.IntRange(1, 1_000_000), default=2000, metavar="N", help="How long.  [2000]")
+@click.option("--steps", type=click.IntRange(1, 1_000_000), default=1500, metavar="N", help="How long.  [1500]")
 @click.option("--size", type=click.IntRange(64, 4096), default=512, metavar="PX", help="Working size it is for.  [512]")
-@click.option("--square", type=click.IntRange(32, 1024), default=192, metavar="PX", help="What it looks at.  [192]")
-@click.option("--batch", type=click.IntRange(1, 64), default=4, metavar="N", help="Squares in a step.  [4]")
+@click.option("--square", type=click.IntRange(32, 1024), default=272, metavar="PX", help="What it looks at.  [272]")
+@click.option("--batch", type=click.IntRange(1, 64), default=2, metavar="N", help="Squares in a step.  [2]")
 @click.option("--stroke-scale", default=1.0, type=click.FloatRange(0.1, 8), metavar="0.1..8", help="[1]")
 @click.option("--features", default="auto", metavar="NAME|FILE", help="By which losses are taken.  [auto]")
 @click.option("--width", type=click.IntRange(4, 128), default=16, metavar="N", help="Channels at full size.  [16]")
@@ -122,7 +122,6 @@ def _course(files: Sequence[str], asked: dict[str, Any]) -> "Course":
         "styles": [{"picture": f"style {number}: {Path(file).name}"} for number, file in enumerate(files, 1)],
         "features": asked["features"],
         "stroke_scale": asked["stroke_scale"],
-        "style_loss": "gram",
     }
     for text in asked["set_"]:
         name, equals, value = text.partition("=")
@@ -130,7 +129,7 @@ def _course(files: Sequence[str], asked: dict[str, Any]) -> "Course":
             raise ScumbleError("bad-recipe", f"--set {text}: there is no “=” in it.", "Write --set tv_weight=0.1.")
         put(data, name.strip(), value)
     if asked["square"] % 4:
-        raise ScumbleError("bad-recipe", f"--square {asked['square']}: it is no multiple of four.", "Choose 192.")
+        raise ScumbleError("bad-recipe", f"--square {asked['square']}: it is no multiple of four.", "Choose 272.")
     return Course(
         recipe=Recipe.parse(data),
         upsampling=Upsampling(asked["upsampling"]),

@@ -20,9 +20,9 @@ class Course:
 
     recipe: Recipe
     size: int = 512
-    square: int = 192
-    batch: int = 4
-    steps: int = 2000
+    square: int = 272
+    batch: int = 2
+    steps: int = 1500
     learning_rate: float = 2e-3
     width: int = 16
     blocks: int = 5
