@@ -75,6 +75,10 @@ SMALLEST_TILE = 64
 """In px: below it most of a window would be halo."""
 
 
+STEADY_BYTES = 32
+"""Per pixel, what stays of a video's last frame, with its trust, as it is and as the networks see it."""
+
+
 class Painter:
     """Paints jobs one after another on one device, keeping networks and style targets for the next.
 
@@ -138,6 +142,8 @@ class Painter:
         """
         seen = self.outline(recipe)
         cost = seen.footprint(dtype_of(recipe.precision, self.device), recipe.optimizer)
+        if recipe.steady_picture is not None:
+            cost = replace(cost, per_picture_px=cost.per_picture_px + STEADY_BYTES)
         return plan(*content_size, selected, recipe, cost, available_bytes(self.device), int(seen.halo))
 
     def features_name(self, recipe: Recipe) -> str:

@@ -140,7 +140,8 @@ class Run:
     def _match(self, x: Tensor, objective: Objective, *, first: bool) -> Tensor:
         start = self._job.recipe.start
         voted = objective.match(x, by_content_alone=first and start is Start.CONTENT)
-        return x if first and start is Start.PICTURE else voted
+        # what a video's last frame does not show has to be painted first
+        return x if first and start is Start.PICTURE and not objective.is_steady else voted
 
     def _match_again(self, resumed: Checkpoint, objective: Objective, x: Tensor) -> None:
         """Match as in the last round before the checkpoint; the picture has long moved to its votes."""
