@@ -18,6 +18,7 @@ from scumble.errors import ScumbleError
 from scumble.signature import RECIPE
 
 if TYPE_CHECKING:
+    from scumble.engine.painter import Painter
     from scumble.picture import Picture
     from scumble.recipe import Recipe
 
@@ -145,6 +146,17 @@ class Request:
 
         known = known or {}
         return {name: known[name] if name in known else load(self.find(name)) for name in recipe.names}
+
+
+def painter_of(asked: Mapping[str, Any]) -> "Painter":
+    """The painter that --device and --threads ask for."""
+    import torch
+
+    from scumble.engine.painter import Painter
+
+    if asked["threads"]:
+        torch.set_num_threads(asked["threads"])
+    return Painter(asked["device"])
 
 
 def put(data: dict[str, Any], name: str, text: str) -> None:
