@@ -318,6 +318,16 @@ def test_a_torn_line_of_the_journal_is_none(folder):
     assert "3 were there" in run()
 
 
+def test_after_a_torn_line_a_new_one_begins(folder):
+    Path("in", NAME).write_text('{"result": "a.png"}\n{"resu')
+    with Journal(Path("in")) as journal:
+        journal.begin("b.png")
+    with Journal(Path("in")) as journal:
+        assert journal.knows("a.png")
+        assert journal.knows("b.png")
+        assert not journal.is_done("b.png", "key")
+
+
 # ------------------------------------------------------------------------------------------------------------- video
 
 

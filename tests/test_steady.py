@@ -7,7 +7,10 @@ from helpers import gray_picture, noise, recipe, rgb_picture, smooth
 
 from scumble.engine import bands
 from scumble.engine.box import Box
+from scumble.engine.canvas import make
+from scumble.engine.job import bind
 from scumble.engine.painter import Painter
+from scumble.engine.schedule import Level
 from scumble.engine.steady import MOST_RENEWED, Steady
 from scumble.picture import Picture
 from scumble.recipe import StyleLoss
@@ -55,6 +58,13 @@ def test_strokes_stay_and_their_ground_follows():
     carried = smooth(64, 64)
     fresh = carried + torch.tensor([0.1, -0.05, 0.0]).view(1, 3, 1, 1)
     torch.testing.assert_close(steady(carried, fresh=0.25).kept(fresh), carried + 0.25 * (fresh - carried))
+
+
+def test_other_strokes_are_not_mixed_in():
+    """A quarter of the ground, and nothing of what is fine."""
+    carried, others = (0.5 + share * (noise(1, 3, 64, 64, seed=seed) - 0.5) for seed, share in ((1, 0.8), (2, 0.4)))
+    changed = steady(carried, fresh=0.25).kept(others) - carried
+    assert float(changed.std()) < 0.2 * 0.25 * float((others - carried).std())
 
 
 def test_what_moving_took_of_the_grain_comes_back_and_no_more():
@@ -125,6 +135,33 @@ def test_of_kept_colours_the_light_stays_near(painter):
     assert away[1] < 0.5 * away[0]
     hue = held.picture.rgb() @ (1, -1, 0) - CONTENT.rgb() @ (1, -1, 0)
     assert float(np.abs(hue).mean()) < 0.05
+
+
+@both_losses
+def test_of_any_size(painter, style_loss):
+    """Whose sides are no multiples of the grid."""
+    content, before = rgb_picture(45, 61), rgb_picture(45, 61, seed=7)
+    asked = recipe(scales=1, style_loss=style_loss, steady_picture="before", steady_weight=100, iterations=12)
+    found = painter.paint(content, asked, {"style": STYLE, "before": before})
+    assert np.abs(found.picture.rgb() - before.rgb()).mean() < 0.05
+
+
+def test_what_the_last_frame_does_not_show_is_painted_from_the_first_iteration_on(painter):
+    seen = []
+    going_on = {"start": "picture", "start_picture": "before", "steady_picture": "before", "steady_mask": "left"}
+    asked = recipe(scales=1, style_loss="neighbours", iterations=1, learning_rate=1e-6, **going_on)
+    known = {"style": STYLE, "before": BEFORE, "left": gray_picture(LEFT)}
+    painter.paint(CONTENT, asked, known, lambda step: seen.append(step.preview()))
+    away = np.abs(seen[0] - BEFORE.rgb()).mean(2)
+    assert away[:, :32].mean() < 0.04
+    assert away[:, 32:].mean() > 0.06
+
+
+def test_only_what_is_painted_is_trusted():
+    asked = recipe(selection="left", steady_picture="before")
+    job = bind(CONTENT, asked, {"style": STYLE, "before": BEFORE, "left": gray_picture(LEFT)})
+    canvas = make(job, Box(0, 0, 64, 48), Level(64, 48, 1), 8, torch.device("cpu"))
+    assert (canvas.near.trust[0, 0].numpy() == LEFT).all()
 
 
 def test_in_tiles_it_is_the_same_picture(painter):
