@@ -3,6 +3,8 @@
 import itertools
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -329,6 +331,14 @@ def test_after_a_torn_line_a_new_one_begins(folder):
 
 
 # ------------------------------------------------------------------------------------------------------------- video
+
+
+def test_only_a_video_needs_opencv():
+    """It takes longer to load than all else that says what there is to do."""
+    code = "import sys, scumble.batch, scumble.engine.painter; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "scumble.video" in loaded
+    assert "cv2" not in loaded
 
 
 def test_each_frame_goes_on_from_the_one_before(folder, large, calls):
