@@ -17,6 +17,7 @@ from scumble.picture import Picture
 from scumble.recipe import Recipe
 
 DEPTHS = {"uint8": 255, "uint16": 65535, "float32": 1}
+STEADY = ("steady_picture", "steady_mask")
 TINY = 1e-25
 """Its square is nothing in float32."""
 
@@ -52,6 +53,7 @@ def cases(draw):
     ]
     fields = {"styles": styles, "regions": regions}
     fields |= {"selection": draw(st.none() | some), "start_picture": draw(st.none() | some)}
+    fields |= draw(st.sampled_from([{}, {"steady_picture": draw(some)}, {key: draw(some) for key in STEADY}]))
     fields |= draw(st.sampled_from([{}, {"strength": 0}, {"style_weight": 0}]))
     fields["feather_px"] = draw(st.sampled_from([0, 0.7, 3, 1000]))
     return draw(pictures()), Recipe.parse(fields), known
@@ -82,8 +84,9 @@ def test_check_refuses_exactly_what_cannot_be_used(case):
     content, recipe, known = case
     refused = isinstance(outcome(check, *case), tuple)
     regions = recipe.regions if recipe.styles else ()  # without a style nobody looks at them
-    sizes = {known[name].size for name in [recipe.selection, *(each.mask for each in regions)] if name in known}
-    names = [recipe.selection, recipe.start_picture, *(each.mask for each in regions)]
+    masks = [recipe.selection, recipe.steady_mask, *(each.mask for each in regions)]
+    sizes = {known[name].size for name in masks if name in known}
+    names = [*masks, recipe.start_picture, recipe.steady_picture]
     names += [name for style in recipe.styles for name in (style.picture, style.part)]
     unusable = any(name is not None and name not in known for name in names)
     unusable |= bool(sizes - {content.size})

@@ -82,7 +82,7 @@ def test_nothing_heavy_is_imported_for_help():
     code = "import sys, scumble.cli; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "scumble.options" in loaded
-    assert not {"torch", "pydantic", "numpy", "rich", "PIL"} & set(loaded)
+    assert not {"torch", "pydantic", "numpy", "rich", "PIL", "cv2"} & set(loaded)
 
 
 def test_help_and_version_go_to_stdout():

@@ -221,6 +221,8 @@ def test_the_names_of_a_recipe_become_safe_and_stay_apart(daemon, client):
             "selection": "library:sel",
             "start": "picture",
             "start_picture": "Ölbild.png",
+            "steady_picture": "moved?",
+            "steady_mask": "trust!",
         }
     )
     pictures = {name: np.full((2, 2), number, np.uint8) for number, name in enumerate(recipe.names)}
@@ -228,11 +230,13 @@ def test_the_names_of_a_recipe_become_safe_and_stay_apart(daemon, client):
     told, files = sent(daemon)
     where = [(told["styles"][0], "picture"), (told["styles"][1], "picture"), (told["styles"][1], "part")]
     where += [(told["regions"][0], "mask"), (told, "start_picture")]
+    where += [(told, "steady_picture"), (told, "steady_mask")]
     names = [place[key] for place, key in where]
-    assert names == ["m.png", "m.png-X-", "content-2", "mask-2", "lbild.png"]
+    assert names == ["m.png", "m.png-X-", "content-2", "mask-2", "lbild.png", "moved-", "trust-"]
     assert told["selection"] == "library:sel"
     assert set(files) == {"content", *names}
-    for name, original in zip(names, ["/x/m.png", '../y/m.png"\r\nX: "', "content", "mask", "Ölbild.png"], strict=True):
+    originals = ["/x/m.png", '../y/m.png"\r\nX: "', "content", "mask", "Ölbild.png", "moved?", "trust!"]
+    for name, original in zip(names, originals, strict=True):
         assert (array_of(files[name]) == pictures[original]).all()
 
 

@@ -133,6 +133,17 @@ def test_colours_are_matched_to_the_contents():
     assert float((plain.mean(1) - wanted.mean(1)).abs().max()) > 0.06
 
 
+def test_what_is_to_stay_of_a_videos_last_frame_stays():
+    """And elsewhere the pass is shown."""
+    trusted = np.zeros((HEIGHT, WIDTH, 1), np.float32)
+    trusted[:, :36] = 1
+    carried = np.full((HEIGHT, WIDTH, 3), 0.6, np.float32)
+    asked = recipe("night", steady_picture="last", steady_mask="trust", steady_weight=1e6)
+    found = painted(asked, last=Picture.from_rgb(carried), trust=Picture.from_rgb(trusted)).picture.rgb()
+    assert np.abs(found[:, :36] - carried[:, :36]).max() < 0.005
+    assert np.abs(found[:, 36:] - array(pass_of(content()))[:, 36:]).max() < 0.005
+
+
 def test_transparency_stays():
     alpha = np.round(noise(1, 1, HEIGHT, WIDTH, seed=8)[0, 0].numpy() * 255).astype(np.uint8)
     alpha[:20] = 0

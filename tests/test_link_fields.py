@@ -19,8 +19,8 @@ from krita_scumble.link.settings import Settings  # noqa: E402
 
 MAIN = {"styles", "strength", "stroke_scale", "keep_colors", "quality", "size", "iterations", "feather_px", "output"}
 """What main controls say."""
-OWN = {"version", "preset", "regions", "selection", "start_picture"}
-"""What the plug-in says by itself."""
+OWN = {"version", "preset", "regions", "selection", "start_picture", "steady_picture", "steady_mask", "steady_weight"}
+"""What the plug-in says by itself, or has no use for."""
 
 
 def parts_of(kind):

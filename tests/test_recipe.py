@@ -131,6 +131,11 @@ def test_going_on_needs_a_picture():
     assert refused({"start": "picture"}) == "start_picture: name the picture to go on from."
 
 
+def test_a_mask_of_what_to_stay_near_needs_a_picture():
+    sentence = "steady_picture: name the picture that `steady_mask` is for."
+    assert refused({"steady_mask": "a"}) == sentence
+
+
 @pytest.mark.parametrize("text", ["{", "", b"\xff", "{'a': 1}"])
 def test_what_is_not_json_is_refused(text):
     assert refused(text).startswith("The recipe is not JSON: ")
@@ -445,6 +450,20 @@ def test_a_missing_part_is_named():
 
 def test_a_missing_start_is_named():
     refusal("missing-picture", "start_picture: ", start="picture", start_picture="nowhere")
+
+
+def test_a_missing_picture_to_stay_near_is_named():
+    refusal("missing-picture", "steady_picture: ", steady_picture="nowhere")
+    refusal("missing-picture", "steady_mask: ", steady_picture="style", steady_mask="nowhere")
+
+
+def test_what_to_stay_near_is_bound_with_its_trust():
+    hold = bound(steady_picture="style", steady_mask="left").hold
+    assert (hold.rgb == PICTURES["style"].rgb()).all()
+    assert (hold.trust == PICTURES["left"].as_mask()).all()
+    assert bound(steady_picture="style").hold.trust.all()
+    assert bound(steady_picture="style", steady_weight=0).hold is None
+    assert bound().hold is None
 
 
 def test_no_style_at_all_is_refused():

@@ -641,6 +641,7 @@ def test_names_in_forms_are_no_paths(daemon, trick):
                 {"styles": [{"picture": "library:night", "part": path}]},
                 {"selection": path},
                 {"start": "picture", "start_picture": path},
+                {"steady_picture": path},
                 {"regions": [{"name": "a", "mask": path}]},
             ):
                 answer = daemon.post(("recipe", json.dumps({**NOTHING, **recipe})), ("content", CONTENT, "a"))

@@ -17,6 +17,7 @@ from scumble.engine.neighbours import _drawn
 from scumble.engine.objective import Objective, PictureTerms, Votes
 from scumble.engine.painter import paint
 from scumble.engine.resample import pad_to_multiple, unpad
+from scumble.engine.steady import Steady
 from scumble.engine.tiles import windows
 from scumble.engine.vgg import Trunk
 from scumble.engine.weights import CAFFE, TORCHVISION
@@ -170,16 +171,19 @@ class Plainly:
 @pytest.mark.parametrize("active", [None, (MASK > 0.5).double()])
 @pytest.mark.parametrize("strip_px", [2**17, 1, 25], ids=["", "row by row", "two rows"])
 def test_of_what_is_asked_of_the_picture_itself(monkeypatch, active, strip_px):
-    """Votes and total variation together, at their weights."""
+    """Votes, total variation and steadiness together, at their weights."""
     monkeypatch.setattr(bands, "STRIP_PX", strip_px)
-    asked = PictureTerms(tv_weight=0.3, tv_mask=MASK, vote_weight=2.0)
+    carried, trust = noise(*PICTURE.shape, seed=16, dtype=torch.float64), MASK.clamp(min=0.4) - 0.4
+    steady = Steady(carried, trust, float(trust.sum()), 3.0, 0.5)
+    asked = PictureTerms(tv_weight=0.3, tv_mask=MASK, vote_weight=2.0, steady=steady)
     colours, voted = noise(*PICTURE.shape, seed=15, dtype=torch.float64), (MASK > 0.3).double()
     objective = Objective([], windows(7, 10, None, 0, 1), Plainly(), asked, active)
     objective._votes = Votes(colours, voted, float(voted.sum()))
 
     def loss(x):
         votes = 2.0 * (voted * (x - colours).square()).sum() / (3 * voted.sum())
-        return votes + 0.3 * losses.total_variation(x, 1.25, MASK)
+        stays = 3.0 * (trust * (x - carried).square()).sum() / (3 * trust.sum())
+        return votes + stays + 0.3 * losses.total_variation(x, 1.25, MASK)
 
     found = objective.evaluate(PICTURE)
     assert found.total == pytest.approx(float(loss(PICTURE)))

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from scumble import __version__, daemon_cli, install_cli, train_cli, training_cli
+from scumble import __version__, batch_cli, daemon_cli, install_cli, train_cli, training_cli
 from scumble.errors import CATALOGUE, ScumbleError
-from scumble.options import ORDER, Ordered, Request, pretty, shared, write_json
+from scumble.options import ORDER, Ordered, Request, painter_of, pretty, shared, write_json
 
 if TYPE_CHECKING:
-    from scumble.engine.painter import Painter, Step
+    from scumble.engine.painter import Step
 
 
 class _Scumble(click.Group):
@@ -123,15 +123,13 @@ def paint(ctx: click.Context, /, photo: str | None, **asked: Any) -> None:
     """
     from scumble import console
     from scumble.picture import load, save
-    from scumble.recipe import Engine, Recipe
+    from scumble.recipe import Recipe
     from scumble.signature import FEATURES, signed
 
     if asked["daemon"] or asked["url"]:
         _own_devices(asked)
     request = Request.read(ctx.meta[ORDER], asked)
-    recipe = Recipe.parse(request.data)
-    if recipe.engine is not Engine.OPTIMISE and not (asked["daemon"] or asked["url"]):
-        recipe = train_cli.trained(recipe, request.find)
+    recipe = Recipe.parse(request.data) if asked["daemon"] or asked["url"] else request.recipe()
     path = _photo(photo, request)
     output = Path(asked["output"] or path.with_name(f"{path.stem}-scumble.png"))
     inputs = [path, *map(request.find, recipe.names)]
@@ -148,7 +146,7 @@ def paint(ctx: click.Context, /, photo: str | None, **asked: Any) -> None:
         console.conclude_job(job, output)
         return
     content, pictures = load(path), request.pictures(recipe)
-    painter = _painter(asked)
+    painter = painter_of(asked)
     plan = console.announce(painter, content, recipe, pictures)
     if request.text.get(FEATURES, features := painter.features_name(recipe)) != features:
         console.say_other_features(request.text[FEATURES])
@@ -202,7 +200,7 @@ def sheet(ctx: click.Context, /, photo: str | None, rows: str, columns: str | No
     output = Path(asked["output"] or path.with_name(f"{path.stem}-sheet.png"))
     _writable(output, [path, *map(request.find, recipe.names)])
     pictures = request.pictures(recipe)
-    painter = _painter(asked)
+    painter = painter_of(asked)
     console.announce(painter, content, recipe, pictures)
     began = console.now()
     painted = []
@@ -356,6 +354,7 @@ def doctor(ctx: click.Context, to_copy: bool, as_json: bool) -> None:
     ctx.exit(run(home(), to_copy=to_copy, as_json=as_json))
 
 
+cli.add_command(batch_cli.batch)
 daemon_cli.register(cli)
 install_cli.register(cli)
 cli.add_command(training_cli.train_features)
@@ -386,16 +385,6 @@ def _own_devices(asked: dict[str, Any]) -> None:
         if asked[option]:
             detail = f"--{option} needs every iteration, and a daemon does not tell of each."
             raise ScumbleError("cannot-write", detail, "Leave it out, or paint without --daemon and --url.")
-
-
-def _painter(asked: dict[str, Any]) -> "Painter":
-    import torch
-
-    from scumble.engine.painter import Painter
-
-    if asked["threads"]:
-        torch.set_num_threads(asked["threads"])
-    return Painter(asked["device"])
 
 
 def _writable(path: Path, inputs: Iterable[Path], *, is_picture: bool = True) -> None:

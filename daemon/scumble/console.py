@@ -169,8 +169,11 @@ class Moment:
 class Watch:
     """Shows the progress of jobs and hears Ctrl-C, inside `with`; raises ScumbleError `cancelled` when discarded."""
 
-    def __init__(self, jobs: int = 1) -> None:
+    def __init__(self, jobs: int = 1, stopping: str = "Ctrl-C again discards everything") -> None:
+        """`stopping` tells what to know once Ctrl-C was pressed."""
         self._jobs, self._job, self._label = jobs, -1, ""
+        self._stopping = stopping
+        self._began, self._durations = now(), list[float]()
         self._interrupts = 0
         self._moment: Moment | None = None
         self._spoke = 0.0
@@ -200,6 +203,9 @@ class Watch:
 
     def begin(self, label: str = "") -> None:
         """The next job starts; `label` tells it from the others."""
+        if self._moment is not None:
+            self._durations.append(now() - self._began)
+        self._began = now()
         self._job, self._label, self._moment = self._job + 1, label, None
 
     def on_step(self, step: "Step") -> bool:
@@ -217,9 +223,22 @@ class Watch:
         self._moment = moment
         if self._live is None and ((is_new and self._jobs == 1) or not self._spoke or now() - self._spoke >= PAUSE):
             self._spoke = now()
-            left = "" if moment.seconds_left is None else f"{_clock(moment.seconds_left)} left"
-            say("  ".join(part for part in (f"{self._share:4.0%}", self._label, *moment.facts, left) if part))
+            say("  ".join(part for part in (f"{self._share:4.0%}", self._place, *moment.facts, self._left) if part))
         return self.stopping
+
+    @property
+    def _place(self) -> str:
+        """Which of several jobs it is."""
+        return f"{min(self._job + 1, self._jobs)} of {self._jobs}  {self._label}" if self._jobs > 1 else self._label
+
+    @property
+    def _left(self) -> str:
+        """How long all jobs will take, if those to come take as long as those before."""
+        if self._moment is None or self._moment.seconds_left is None:
+            return ""
+        here = self._moment.seconds_left
+        each = self._durations or [now() - self._began + here]
+        return f"{_clock(here + (self._jobs - max(self._job, 0) - 1) * sum(each) / len(each))} left"
 
     @property
     def _share(self) -> float:
@@ -233,15 +252,11 @@ class Watch:
             words = "  ".join(filter(None, moment.facts)) if moment else "preparing"
             bar.add_row(ProgressBar(total=None, pulse=True, width=40), words)
             return Group(bar)
-        left = ""
-        if self._jobs > 1:
-            left = f"{min(self._job + 1, self._jobs)} of {self._jobs}  {self._label}"
-        elif moment and moment.seconds_left is not None:
-            left = f"{_clock(moment.seconds_left)} left"
+        left = "  ".join(part for part in (self._place, self._left) if part)
         bar.add_row(ProgressBar(total=1, completed=self._share, width=40), f"{self._share:4.0%}", Text(left))
         facts: Sequence[str] = moment.facts if moment else ()
         if self.stopping:
-            facts = ["stopping; Ctrl-C again discards everything"]
+            facts = [f"stopping; {self._stopping}"]
         return Group(bar, Text("  ".join(facts), style="dim", overflow="ellipsis", no_wrap=True))
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
@@ -249,7 +264,7 @@ class Watch:
         if self._interrupts > 1:
             signal.signal(signal.SIGINT, self._before)
         if self._live is None:
-            word = "Discarding…" if self._interrupts > 1 else "Stopping; Ctrl-C again discards everything."
+            word = "Discarding…" if self._interrupts > 1 else f"Stopping; {self._stopping}."
             with contextlib.suppress(OSError):
                 # a handler must not write through the buffer of sys.stderr: it may be in use right now
                 os.write(2, f"{word}\n".encode())

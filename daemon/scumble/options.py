@@ -6,6 +6,7 @@ the recipe as plain JSON values, before it is checked, and the folder where name
 current one. A signed result carries its recipe, and so can be a request again.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from scumble.errors import ScumbleError
 from scumble.signature import RECIPE
 
 if TYPE_CHECKING:
+    from scumble.engine.painter import Painter
     from scumble.picture import Picture
     from scumble.recipe import Recipe
 
@@ -146,12 +148,44 @@ class Request:
             return self.folder / path
         return path
 
+    def recipe(self) -> "Recipe":
+        """The recipe, checked. Where it is to be painted with trained styles that it does not name, those that are kept
+        here for its pictures are filled in."""
+        from scumble.recipe import Engine, Recipe
+
+        recipe = Recipe.parse(self.data)
+        if recipe.engine is Engine.OPTIMISE:
+            return recipe
+        styles = [style.model_dump(mode="json", exclude_defaults=True) for style in recipe.styles]
+        for style in styles:
+            if "model" not in style and (name := _trained_for(self.find(style["picture"]))):
+                style["model"] = name
+        return recipe.changed(styles=styles)
+
     def pictures(self, recipe: "Recipe", known: "Mapping[str, Picture] | None" = None) -> "dict[str, Picture]":
         """All pictures and masks that a recipe names; those in `known` are not read again."""
         from scumble.picture import load
 
         known = known or {}
         return {name: known[name] if name in known else load(self.find(name)) for name in recipe.names}
+
+
+def _trained_for(path: Path) -> str | None:
+    """The model that is kept for a style's file."""
+    from scumble.engine import models
+
+    return models.of_picture(hashlib.sha256(path.read_bytes()).hexdigest()) if path.is_file() else None
+
+
+def painter_of(asked: Mapping[str, Any]) -> "Painter":
+    """The painter that --device and --threads ask for."""
+    import torch
+
+    from scumble.engine.painter import Painter
+
+    if asked["threads"]:
+        torch.set_num_threads(asked["threads"])
+    return Painter(asked["device"])
 
 
 def put(data: dict[str, Any], name: str, text: str) -> None:

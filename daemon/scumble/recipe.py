@@ -224,6 +224,12 @@ class Recipe(_Model):
     """The name of the picture to go on from, for `start: picture`."""
     start_noise: Annotated[float, Field(ge=0, le=1)] = 0.5
     """The share of noise, for `start: blend`."""
+    steady_picture: str | None = None
+    """The name of a picture that the painting stays near: of a video, the last painted frame moved to this one."""
+    steady_mask: str | None = None
+    """The name of a mask over the content: where it stays near `steady_picture`; none: everywhere."""
+    steady_weight: Weight = 4.0
+    """How strongly it stays near `steady_picture`, measured as `vote_weight` is."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     features: Annotated[str, Field(min_length=1)] = "auto"
@@ -307,6 +313,8 @@ class Recipe(_Model):
                 raise ValueError(f"styles[{index}].region: there is no region {style.region!r} (regions: {known})")
         if self.start is Start.PICTURE and self.start_picture is None:
             raise ValueError("start_picture: name the picture to go on from")
+        if self.steady_mask is not None and self.steady_picture is None:
+            raise ValueError("steady_picture: name the picture that `steady_mask` is for")
         return self
 
     @property
@@ -314,7 +322,7 @@ class Recipe(_Model):
         """The names of all pictures and masks that it needs."""
         names = [name for style in self.styles for name in (style.picture, style.part)]
         names += [region.mask for region in self.regions]
-        names += [self.selection, self.start_picture]
+        names += [self.selection, self.start_picture, self.steady_picture, self.steady_mask]
         return tuple(dict.fromkeys(name for name in names if name is not None))
 
     @classmethod

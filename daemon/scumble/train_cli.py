@@ -13,7 +13,6 @@ from scumble.errors import ScumbleError
 from scumble.options import put
 
 if TYPE_CHECKING:
-    from scumble.recipe import Recipe
     from scumble.style_training.course import Course, Note
     from scumble.style_training.trainer import Studied, Trainer
 
@@ -246,22 +245,6 @@ def models_path() -> None:
     from scumble.engine.models import folder
 
     click.echo(folder())
-
-
-def trained(recipe: "Recipe", find: Any) -> "Recipe":
-    """The recipe with the kept models that were trained for its styles' pictures, where it names none; `find` tells the
-    file of a name."""
-    from scumble.engine import models as kept
-
-    styles = []
-    for style in recipe.styles:
-        data = style.model_dump(mode="json", exclude_defaults=True)
-        if style.model is None:
-            path = find(style.picture)
-            name = kept.of_picture(hashlib.sha256(path.read_bytes()).hexdigest()) if path.is_file() else None
-            data |= {"model": name} if name else {}
-        styles.append(data)
-    return recipe.changed(styles=styles)
 
 
 def register(group: click.Group) -> None:

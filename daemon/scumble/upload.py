@@ -284,7 +284,7 @@ def _renamed(recipe: Recipe, names: Mapping[str, str]) -> dict[str, Any]:
     data = recipe.as_dict()
     places = [(style, key) for style in data.get("styles", ()) for key in ("picture", "part")]
     places += [(region, "mask") for region in data.get("regions", ())]
-    places += [(data, "selection"), (data, "start_picture")]
+    places += [(data, "selection"), *((data, key) for key in ("start_picture", "steady_picture", "steady_mask"))]
     for place, key in places:
         if key in place:
             place[key] = names.get(place[key], place[key])

@@ -23,11 +23,19 @@ from scumble.recipe import KeepColors, Start
 
 
 @dataclass(frozen=True)
+class Near:
+    """What the picture stays near, (1, 3, height, width), and how far it does where, `trust` (1, 1, height, width)."""
+
+    picture: Tensor
+    trust: Tensor
+
+
+@dataclass(frozen=True)
 class Canvas:
     """All tensors are (1, 3, height, width) or (1, 1, height, width) float32, 0..1.
 
     `keep` is where the content's colours stay, `active` where the picture may change (booleans), `regions` one mask per
-    region with the content's alpha counted in.
+    region with the content's alpha counted in. `near` is where one was asked for.
     """
 
     content: Tensor
@@ -37,6 +45,7 @@ class Canvas:
     low: Tensor | float
     high: Tensor | float
     grid: int
+    near: Near | None = None
 
     @cached_property
     def changing(self) -> Tensor | None:
@@ -82,7 +91,20 @@ def make(job: Job, box: Box, level: Level, grid: int, device: torch.device) -> C
         darkest, lightest = luminance_bounds(content)
         low, high = keep * darkest, 1 + keep * (lightest - 1)
     regions = tuple(mask * seen for mask in masks) if job.content.has_alpha else masks
-    return Canvas(content, regions, active, keep, low, high, grid)
+    return Canvas(content, regions, active, keep, low, high, grid, _near(job, box, size, active, device))
+
+
+def _near(job: Job, box: Box, size: tuple[int, int], active: Tensor, device: torch.device) -> Near | None:
+    if job.hold is None:
+        return None
+    trust = _mask(job.hold.trust[box.slices], size, device) * active
+    return Near(resize(_boxed(job.hold.rgb, job, box, device), *size), trust)
+
+
+def _boxed(rgb: np.ndarray, job: Job, box: Box, device: torch.device) -> Tensor:
+    """The box of a picture (·, ·, 3) of any size, brought to the content's."""
+    whole = resize(to_tensor(rgb, device), job.content.height, job.content.width)
+    return whole[(slice(None), slice(None), *box.slices)]
 
 
 def _mask(mask: np.ndarray, size: tuple[int, int], device: torch.device) -> Tensor:
@@ -127,8 +149,7 @@ def first_picture(canvas: Canvas, job: Job, box: Box, style: Tensor | None) -> T
     elif recipe.start is Start.STYLE and style is not None:
         x = _cover(style, *size)
     elif recipe.start is Start.PICTURE and job.start is not None:
-        whole = resize(to_tensor(job.start, canvas.content.device), job.content.height, job.content.width)
-        x = whole[(slice(None), slice(None), *box.slices)]
+        x = _boxed(job.start, job, box, canvas.content.device)
     else:
         x = canvas.content
     return canvas.bring(x)

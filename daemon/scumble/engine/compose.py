@@ -24,6 +24,7 @@ from scumble.engine.neighbours import Matched, NeighbourTerm
 from scumble.engine.objective import Objective, PictureTerms
 from scumble.engine.regions import RegionWeights, flatten, region_weights
 from scumble.engine.resample import pad_to_multiple
+from scumble.engine.steady import Steady
 from scumble.engine.targets import Kept, StylePicture, style_picture, style_size
 from scumble.engine.terms import ContentTerm, Statistic, StyleTarget, StyleTerm, Survey, Term, survey
 from scumble.engine.tiles import Tiling, Window, windows
@@ -381,6 +382,17 @@ class Composer:
 
         return self.easel.kept.get(key, compute)
 
+    def _steady(self, canvas: Canvas) -> Steady | None:
+        """What the picture stays near, as the networks see it; None where it is nowhere to."""
+        near = canvas.near
+        if near is None or not bool(near.trust.any()):
+            return None
+        seen = canvas.see(near.picture)
+        height, width = (whole - own for whole, own in zip(seen.shape[2:], near.trust.shape[2:], strict=True))
+        trust = torch.nn.functional.pad(near.trust, (0, width, 0, height))
+        weight, votes = self.job.recipe.steady_weight, self.job.recipe.vote_weight
+        return Steady(seen, trust, float(trust.sum()), _VOTE_WEIGHT * weight, votes / (votes + weight))
+
     def _picture_terms(self, canvas: Canvas, styles: Sequence[Sequence[StylePicture]]) -> PictureTerms:
         recipe = self.job.recipe
         everyday = recipe.scaling is Scaling.EVERYDAY
@@ -398,6 +410,7 @@ class Composer:
             vote_weight=_VOTE_WEIGHT * recipe.vote_weight,
             vote_share=share,
             vote_ground=None if share == 1 else canvas.see(canvas.content),
+            steady=self._steady(canvas),
             low=canvas.low,
             high=canvas.high,
         )

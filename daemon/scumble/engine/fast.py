@@ -23,10 +23,11 @@ from scumble.engine.models import About
 from scumble.engine.passing import STRIP_PX, Network
 from scumble.engine.resample import resize
 from scumble.engine.schedule import MEMORY_SHARE, Level, Plan, framed
+from scumble.engine.steady import Steady
 from scumble.engine.tiles import Tiling
 from scumble.engine.transformation import GRID
 from scumble.errors import ScumbleError
-from scumble.recipe import KeepColors, Recipe, Style
+from scumble.recipe import Engine, KeepColors, Recipe, Style
 
 WEAKEST = 20.0
 """The least strength that a network was trained for; with less its picture is mixed with the content."""
@@ -54,10 +55,16 @@ def abouts(recipe: Recipe) -> list[About]:
     return found
 
 
+def files(recipe: Recipe) -> list[Path]:
+    """The files of the models that a recipe is painted with."""
+    if recipe.engine is Engine.OPTIMISE:
+        return []
+    return [chosen(style, index)[0] for index, style in enumerate(recipe.styles)]
+
+
 def name(recipe: Recipe) -> str:
     """What the recipe is painted with, for people."""
-    files = dict.fromkeys(chosen(style, index)[0].stem for index, style in enumerate(recipe.styles))
-    return f"trained {', '.join(files)}"
+    return f"trained {', '.join(dict.fromkeys(file.stem for file in files(recipe)))}"
 
 
 def plan(width: int, height: int, selected: Box, recipe: Recipe, itemsize: int, available: float) -> Plan:
@@ -100,8 +107,15 @@ class Fast:
 
     @torch.no_grad()
     def paint(self, canvas: Canvas, regions: Sequence[BoundRegion], recipe: Recipe) -> Tensor:
-        """The canvas repainted, (1, 3, height, width): every region by its styles, and where regions overlap as much of
-        each as its mask says."""
+        """The canvas repainted, (1, 3, height, width): every region by its styles, where regions overlap as much of
+        each as its mask says; and of a video's last frame what is to stay."""
+        x = self._together(canvas, regions, recipe)
+        if canvas.near is None:
+            return x
+        steady = Steady(canvas.near.picture, canvas.near.trust, 1.0, 0.0, 1 / (1 + recipe.steady_weight))
+        return canvas.bring(steady.kept(x).clamp(0, 1))
+
+    def _together(self, canvas: Canvas, regions: Sequence[BoundRegion], recipe: Recipe) -> Tensor:
         looks = [self._look(canvas, region, mask, recipe) for region, mask in zip(regions, canvas.regions, strict=True)]
         if len(looks) == 1:
             return canvas.bring(looks[0])

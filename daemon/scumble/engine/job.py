@@ -39,11 +39,20 @@ class BoundRegion:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """What the painting stays near: `rgb` (·, ·, 3) of any size, and `trust` (height, width), how far, where; both
+    float32, 0..1."""
+
+    rgb: np.ndarray
+    trust: np.ndarray
+
+
+@dataclass(frozen=True)
 class Job:
     """Everything a painting needs, at the content's full size.
 
     `mix` (height, width) is how much of the painting is shown where: the sum of the regions, at most one, and nothing
-    where the content is transparent. `start` is the picture to go on from, if any.
+    where the content is transparent. `start` is the picture to go on from, `hold` what to stay near, if any.
     """
 
     content: Picture
@@ -51,6 +60,7 @@ class Job:
     regions: tuple[BoundRegion, ...]
     mix: np.ndarray
     start: np.ndarray | None
+    hold: Hold | None = None
 
 
 def check(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> Box | None:
@@ -79,6 +89,10 @@ def check(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> 
             raise ScumbleError("empty-mask", "The regions and the selection have no visible pixel in common.")
     if recipe.start_picture is not None:
         _picture("start_picture", recipe.start_picture, pictures)
+    if recipe.steady_picture is not None:
+        _picture("steady_picture", recipe.steady_picture, pictures)
+    if recipe.steady_mask is not None:
+        _mask("steady_mask", recipe.steady_mask, pictures, content.size)
     return None if mix is None else bounds(np.broadcast_to(mix, (content.height, content.width)))
 
 
@@ -88,7 +102,8 @@ def bind(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> J
     styles = [_style(style, recipe, pictures) for style in recipe.styles]
     masks = _masks(content, recipe, pictures)
     start = None if recipe.start_picture is None else pictures[recipe.start_picture].rgb()
-    return Job(content, recipe, _regions(masks, styles), _mix(masks.values(), content), start)
+    mix = _mix(masks.values(), content)
+    return Job(content, recipe, _regions(masks, styles), mix, start, _hold(content, recipe, pictures))
 
 
 def mix_of(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> np.ndarray:
@@ -110,6 +125,15 @@ def _masks(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) ->
     return {
         name: selection if name is None else selection * pictures[names[name]].as_mask() for name in _painted(recipe)
     }
+
+
+def _hold(content: Picture, recipe: Recipe, pictures: Mapping[str, Picture]) -> Hold | None:
+    if recipe.steady_picture is None or not recipe.steady_weight:
+        return None
+    trust: np.ndarray = np.broadcast_to(np.float32(1), (content.height, content.width))
+    if recipe.steady_mask is not None:
+        trust = pictures[recipe.steady_mask].as_mask()
+    return Hold(pictures[recipe.steady_picture].rgb(), trust)
 
 
 def _mix(masks: Iterable[np.ndarray], content: Picture) -> np.ndarray:
@@ -201,6 +225,14 @@ def _picture(field: str, name: str, pictures: Mapping[str, Picture]) -> Picture:
     return pictures[name]
 
 
+def _mask(field: str, name: str, pictures: Mapping[str, Picture], size: tuple[int, int]) -> Picture:
+    picture = _picture(field, name, pictures)
+    if picture.size != size:
+        given, wanted = f"{picture.width} × {picture.height}", f"{size[0]} × {size[1]}"
+        raise ScumbleError("bad-mask", f"{field}: the mask {name!r} is {given} px, the content {wanted} px.")
+    return picture
+
+
 def _any_floats(pictures: Iterable[Picture | None]) -> bool:
     """Whether supports must be products of the values themselves: the smallest floats vanish when multiplied."""
     return any(picture is not None and picture.depth == "float32" for picture in pictures)
@@ -209,10 +241,7 @@ def _any_floats(pictures: Iterable[Picture | None]) -> bool:
 def _mask_support(
     field: str, name: str, pictures: Mapping[str, Picture], size: tuple[int, int], exact: bool
 ) -> np.ndarray:
-    picture = _picture(field, name, pictures)
-    if picture.size != size:
-        given, wanted = f"{picture.width} × {picture.height}", f"{size[0]} × {size[1]}"
-        raise ScumbleError("bad-mask", f"{field}: the mask {name!r} is {given} px, the content {wanted} px.")
+    picture = _mask(field, name, pictures, size)
     found: np.ndarray
     if exact:
         found = picture.as_mask()

@@ -11,6 +11,7 @@ from torch import Tensor
 from scumble.engine.bands import strips
 from scumble.engine.losses import add_total_variation
 from scumble.engine.neighbours import NeighbourTerm
+from scumble.engine.steady import Steady
 from scumble.engine.terms import Term
 from scumble.engine.tiles import Window
 from scumble.engine.vgg import Maps, Network
@@ -47,8 +48,8 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class PictureTerms:
-    """What is asked of the picture itself: total variation and votes of patches; what is laid stays in `low` to
-    `high`."""
+    """What is asked of the picture itself: total variation, votes of patches, steadiness; what is laid stays in `low`
+    to `high`."""
 
     tv_weight: float = 0.0
     tv_exponent: float = 1.25
@@ -58,6 +59,7 @@ class PictureTerms:
     vote_ground: Tensor | None = None
     low: Tensor | float = 0.0
     high: Tensor | float = 1.0
+    steady: Steady | None = None
 
 
 class View(Protocol):
@@ -124,7 +126,12 @@ class Objective:
         self._poll()
         if self._votes is None or not self._picture_terms.vote_weight:
             return x
-        return self._moved(x, self._votes.colours, self._votes.voted)
+        return self._moved(x, self._kept(self._votes.colours), self._votes.voted)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether something stays from the last frame of a video."""
+        return self._picture_terms.steady is not None
 
     @property
     def matches_found(self) -> list[Tensor]:
@@ -165,7 +172,7 @@ class Objective:
                 torch.as_tensor(bound, dtype=x.dtype, device=x.device)
                 for bound in (self._picture_terms.low, self._picture_terms.high)
             )
-            x = self._moved(x, colours, mass).clamp_(low, high)
+            x = self._moved(x, self._kept(colours), mass).clamp_(low, high)
         return x
 
     def _shared(self, colours: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
@@ -174,6 +181,11 @@ class Objective:
         if ground is not None:
             colours = ground + self._picture_terms.vote_share * (colours - ground)
         return colours, mass
+
+    def _kept(self, fresh: Tensor) -> Tensor:
+        """Fresh colours, and those that stay from the last frame."""
+        steady = self._picture_terms.steady
+        return fresh if steady is None else steady.kept(fresh)
 
     def _moved(self, x: Tensor, colours: Tensor, mass: Tensor) -> Tensor:
         """`x` with these colours, as the networks see them, where they have mass and it may change."""
@@ -192,6 +204,8 @@ class Objective:
         for network, terms in self._networks:
             self._through(network, terms, seen, slope, losses)
         self._add_votes(seen, slope, losses)
+        if self._picture_terms.steady is not None:
+            losses.append(("steady", self._picture_terms.steady.add_loss(seen, slope)))
         gradient = self._view.unsee(slope)
         del slope, seen
         self._add_picture_terms(x, gradient, losses)

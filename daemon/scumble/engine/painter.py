@@ -79,6 +79,10 @@ SMALLEST_TILE = 64
 """In px: below it most of a window would be halo."""
 
 
+STEADY_BYTES = 32
+"""Per pixel, what stays of a video's last frame, with its trust, as it is and as the networks see it."""
+
+
 class Painter:
     """Paints jobs one after another on one device, keeping networks and style targets for the next.
 
@@ -161,6 +165,8 @@ class Painter:
             fast.abouts(recipe)
         seen = self.outline(recipe)
         cost = seen.footprint(dtype_of(recipe.precision, self.device), recipe.optimizer)
+        if recipe.steady_picture is not None:
+            cost = replace(cost, per_picture_px=cost.per_picture_px + STEADY_BYTES)
         return plan(*content_size, selected, recipe, cost, available_bytes(self.device), int(seen.halo))
 
     def features_name(self, recipe: Recipe) -> str:
@@ -194,7 +200,7 @@ class Painter:
             if resume is not None and index < resume.level:
                 continue
             canvas = easel_canvas.make(job, todo.box, level, easel.grid, self.device)
-            if x is None and recipe.engine is Engine.FAST_OPTIMISE:
+            if x is None and recipe.engine is Engine.FAST_OPTIMISE and recipe.start is not Start.PICTURE:
                 x = self._fast(recipe).paint(canvas, job.regions, recipe)
             elif x is None:
                 x = easel_canvas.first_picture(canvas, job, todo.box, self._first_style(job))

@@ -147,7 +147,8 @@ class Run:
         begun = recipe.start is Start.PICTURE or recipe.engine is Engine.FAST_OPTIMISE
         from_content = recipe.start is Start.CONTENT and not begun
         voted = objective.match(x, by_content_alone=first and from_content)
-        return x if first and begun else voted
+        # what a video's last frame does not show has to be painted first
+        return x if first and begun and not objective.is_steady else voted
 
     def _match_again(self, resumed: Checkpoint, objective: Objective, x: Tensor) -> None:
         """Match as in the last round before the checkpoint; the picture has long moved to its votes."""

@@ -28,7 +28,10 @@ _MAIN = {
         Field("size", CONTROLS["size"].label, "int", low=16, high=32768),
     )
 }
-_OTHERS = {"version", "preset", "styles", "regions", "selection", "feather_px", "output", "iterations", "start_picture"}
+_OTHERS = {
+    *("version", "preset", "styles", "regions", "selection", "feather_px", "output", "iterations", "start_picture"),
+    *("steady_picture", "steady_mask", "steady_weight"),
+}
 
 
 def read(given: str) -> dict[str, Any]:
