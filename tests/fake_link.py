@@ -265,7 +265,7 @@ class FakeDaemonApi:
 
     # ------------------------------------------------------------------------------------------------------ details
 
-    def _call(self, name, is_alive=False, **arguments):
+    def _call(self, name, /, is_alive=False, **arguments):
         self.asked.append((name, arguments))
         if name in self._gates:
             assert self._gates[name].wait(PATIENCE_S), f"{name} was never let go on"

@@ -130,7 +130,7 @@ class Progress(Gtk.Box):
             self._rest()
             return
         self._show_bar(ticket)
-        line = f"{ticket.title}\n{progress_line(ticket)}"
+        line = breakable(f"{ticket.title}\n{progress_line(ticket)}")
         if line != self.line.get_text():
             self.line.set_text(line)
         warnings = "\n".join(self._studio.warnings_of(ticket))

@@ -121,7 +121,7 @@ class Progress(QtWidgets.QWidget):
         if ticket is None:
             return
         self._show_bar(ticket)
-        line = f"{ticket.title}\n{progress_line(ticket)}"
+        line = breakable(f"{ticket.title}\n{progress_line(ticket)}")
         if line != self.line.text():
             self.line.setText(line)
         warnings = "\n".join(self._studio.warnings_of(ticket))
