@@ -218,7 +218,7 @@ class FakeDaemon:
                 self.models = [model for model in self.models if model["name"] != name]
                 return 204, "application/json", b"", {}
             case "GET", ["jobs"]:
-                return answer({"jobs": [self._told(id) for id in self.jobs]})
+                return answer({"jobs": [self._told(id) for id in reversed(self.jobs)]})
             case "GET", ["presets"]:
                 return answer({"presets": [{"name": "fine", "description": "larger", "recipe": {"quality": "fine"}}]})
             case "GET", ["styles"]:

@@ -268,11 +268,13 @@ def test_a_style_is_learnt_and_forgotten(fake, daemon):
     (model,) = daemon.models()
     digest = hashlib.sha256(b"the bytes of a file").hexdigest()
     assert model == module.Model("starry", (module.Lore("style", digest),))
-    daemon.train("library:night", None, "night")
+    fake.story = [queued()]
+    trained = [daemon.train(f"library:{name}", None, name).id for name in ("night", "bands")]
     assert fake.asked[-1].files == {}
+    assert [each.id for each in daemon.trainings()] == trained, "oldest first"
     daemon.forget_model("starry")
     daemon.forget_model("starry")
-    assert [model.name for model in daemon.models()] == ["night"]
+    assert [model.name for model in daemon.models()] == ["night", "bands"]
 
 
 def test_what_a_model_is_told_to_be(fake, daemon):

@@ -309,11 +309,11 @@ class Daemon:
         return self._ask(_job, "POST", "/v1/train", parts=form, key=key or new_key(), timeout_s=_PICTURE_S)
 
     def trainings(self) -> tuple[Job, ...]:
-        """The trainings that have not ended, in the order of the queue."""
+        """The trainings that have not ended, oldest first."""
 
         def parse(told: Any) -> tuple[Job, ...]:
             jobs = [_job(each) for each in told["jobs"] if each.get("kind") == TRAIN]
-            return tuple(job for job in jobs if not job.is_final)
+            return tuple(job for job in reversed(jobs) if not job.is_final)
 
         return self._ask(parse, "GET", "/v1/jobs", patience_s=_GRACE_S)
 

@@ -400,7 +400,7 @@ def _more(value: Any) -> dict[str, Any]:
 
 def _differs(name: str, value: Any) -> bool:
     if name == "engine":
-        return value != OPTIMISE  # which is the daemon's default, but not Auto
+        return str(value) != OPTIMISE  # which is the daemon's default, but not Auto
     return name not in BY_NAME or (value is not None and value != BY_NAME[name].default)
 
 
