@@ -177,7 +177,7 @@ def test_it_is_usable_at_any_width_without_scrolling_sideways(panel, studio, app
     studio.set(
         *Topic,
         tickets=(running(preview=picture(300, 200)), Ticket(2, "W" * 60)),
-        trainings=(training(preview=picture(600, 100), name="T" * 60), training(8)),
+        trainings=(training(preview=picture(300, 200), name="T" * 60), training(8)),
         models={"/" + "n" * 90: "n", TWO[0].source: "night"},
         results=tuple(result(n) for n in range(1, 8)),
         error=LinkError("unreachable", f"/home/{'x' * 80}/{'y' * 80} is not there"),
@@ -744,14 +744,14 @@ def test_more_clicks_queue_up_and_are_taken_back_one_by_one(panel, studio):
 
 def test_a_training_has_a_progress_of_its_own(panel, studio, app):
     assert not find(panel, "training-progress").isVisible()
-    ticket = training(share=0.3, preview=picture(600, 100))
+    ticket = training(share=0.3, preview=picture(300, 200))
     studio.set(Topic.RUNS, trainings=(ticket,))
     app.processEvents()
     assert find(panel, "training-progress").text() == "30 %"
     words = "Training Stained glass\nLearning: 600 of 2000, about 9 min left"
     assert find(panel, "training-progress-line").text() == words
     assert find(panel, "training-preview").isVisible()
-    assert 24 <= find(panel, "training-preview").height() <= 90
+    assert 24 <= find(panel, "training-preview").height() <= 140
     assert not find(panel, "progress").isVisible()
     assert find(panel, "stylise").text() == "Stylise", "it is in nobody's way"
     click(find(panel, "training-stop"))

@@ -265,7 +265,7 @@ def test_a_style_is_learnt_and_then_marked(house, picture):
     assert ticket.title == "Training Starry" and house.studio.tickets == ()
     assert house.studio.is_training(row)
     house.until(lambda: ticket.stage is Stage.RUNNING and ticket.preview)
-    assert house.daemon.lessons == [("style", PIXEL, "Starry")]
+    assert house.daemon.lessons == [("Starry", PIXEL, "Starry")]
     assert progress_line(ticket) == "Learning: 2 of 4, about 2 s left"
     assert house.studio.status.dot == "running"
     house.daemon.trained = (Model("Starry", (Lore("style", DIGEST),)),)
@@ -354,6 +354,29 @@ def test_a_training_outlives_the_host(house):
     other._trainings._adopt(before)
     assert other.trainings == (), "an answer that comes late brings nothing back"
     other.close()
+
+
+def test_one_of_a_picture_file_is_known_again_by_its_name(house, picture):
+    house.daemon.story = [running(1)]
+    row = StyleRow(str(picture), "Käthe")
+    house.studio.take(Settings(styles=(row,)))
+    house.studio.train_style(0)
+    house.until(lambda: house.studio.trainings[0].stage is Stage.RUNNING)
+    house.studio.close()
+    other = Studio(FakeCanvas(), FakeLoop(), house.daemon)
+    other.open()
+    other._loop.run_until(lambda: other.trainings)
+    assert other.trainings[0].title == "Training K_the"
+    assert other.is_training(row) and not other.is_training(StyleRow(str(picture), "another"))
+    other.close()
+
+
+def test_a_picture_is_never_called_like_a_field_of_the_form(house, picture):
+    house.daemon.story = [running(1)]
+    house.studio.take(Settings(styles=(StyleRow(str(picture), "options"),)))
+    house.studio.train_style(0)
+    house.until(lambda: house.daemon.lessons)
+    assert house.daemon.lessons == [("style", PIXEL, "options")]
 
 
 def test_one_that_is_stopped_elsewhere_just_ends(house):

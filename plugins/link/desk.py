@@ -18,15 +18,19 @@ if TYPE_CHECKING:
     from .daemon import Daemon, Job
     from .errors import LinkError
 
+_OTHER_PARTS = frozenset({"options", "recipe", "content", "lease_s"})
 LEASE_S = 120.0
 """A job of ours is stopped when nobody has asked after it for so long: the host was killed."""
 PATIENCE_S = 60.0
 """How long a daemon that is away is waited for."""
-TRAINED_PART = "style"
-"""How a training calls the picture that goes with it."""
 _FAREWELL_S = 0.5
 
 T = TypeVar("T")
+
+
+def trained_part(lesson: Lesson) -> str:
+    """How a training calls the picture that goes with it: whoever finds it later knows by that what is learnt."""
+    return "style" if lesson.model in _OTHER_PARTS else lesson.model
 
 
 class Desk:
@@ -86,7 +90,7 @@ class Desk:
 
         def submit(run: Run) -> Job:
             data = read()
-            picture = lesson.source if data is None else TRAINED_PART
+            picture = lesson.source if data is None else trained_part(lesson)
             run.post(stage=Stage.SENDING)
             return self._driver.persistently(run, lambda: self.daemon.train(picture, data, lesson.model, key))
 

@@ -342,7 +342,7 @@ class Studio:
 
     def is_training(self, row: StyleRow) -> bool:
         """Whether a style is being learnt, or waits for it."""
-        return self._trainings.of(row.source) is not None
+        return self._trainings.of(row) is not None
 
     def train_style(self, index: int) -> None:
         """Have a style learnt, so that Draft paints with it in one pass; it takes its time, and no painting waits."""

@@ -33,13 +33,18 @@ class Trainings:
         """The jobs that were seen to their end here: an answer may be older than that."""
         self._looks = 0
 
-    def of(self, source: str) -> Ticket | None:
-        """The training of a style, by its source."""
-        return next((each for each in self.tickets if lesson_of(each).source == source), None)
+    def of(self, row: StyleRow) -> Ticket | None:
+        """The training of a row's style; one that was found, of a picture file, is known by its name alone."""
+        name = new_name(row.name, ())
+        for ticket in self.tickets:
+            lesson = lesson_of(ticket)
+            if lesson.source == row.source or (not lesson.source and lesson.name == name):
+                return ticket
+        return None
 
     def begin(self, row: StyleRow, read: Callable[[StyleRow], bytes], model: str) -> None:
         """Have a row's style learnt; `model` is how it is called where it was learnt before, and is learnt anew."""
-        if self.of(row.source) is not None:
+        if self.of(row) is not None:
             return
         taken = [each.name for each in self._watch.models or ()] + [lesson_of(each).model for each in self.tickets]
         name = model if model and "#" not in model else new_name(row.name, taken)
@@ -75,9 +80,10 @@ class Trainings:
         styles = job.recipe.get("styles")
         first = styles[0] if isinstance(styles, (list, tuple)) and styles else ""
         picture = first.get("picture", "") if isinstance(first, dict) else first
-        source = picture if isinstance(picture, str) and picture.startswith(LIBRARY) else ""
+        picture = picture if isinstance(picture, str) else ""
+        source = picture if picture.startswith(LIBRARY) else ""
         names = {LIBRARY + style.id: style.name for style in self._watch.library}
-        return Lesson(source, names.get(source) or job.model or tr("a style"), job.model)
+        return Lesson(source, names.get(source) or picture or tr("a style"), "" if source else picture)
 
     def changed(self, ticket: Ticket) -> None:
         """The desk tells that something about one is new."""

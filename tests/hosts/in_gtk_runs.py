@@ -78,14 +78,14 @@ def check_before_the_daemon_paints_the_bar_only_says_that_something_goes_on(play
 
 def check_a_training_has_a_progress_of_its_own(play):
     assert not play.is_seen("training-progress")
-    ticket = training(share=0.3, preview=picture(600, 100))
+    ticket = training(share=0.3, preview=picture(300, 200))
     play.set(Topic.RUNS, trainings=(ticket,))
     wait(play.find("training-preview").get_mapped)
     settle(0.2)
     assert play.find("training-progress").get_text() == "30 %"
     words = words_of(play.find("training-progress-line"))
     assert words == "Training Stained glass\nLearning: 600 of 2000, about 9 min left"
-    assert play.find("training-preview").get_allocated_height() <= 90
+    assert play.find("training-preview").get_allocated_height() <= 140
     assert not play.is_seen("progress")
     assert play.stylise.get_label() == "S_tylise", "it is in nobody's way"
     play.click("training-stop")

@@ -17,7 +17,7 @@ from .link.wording import progress_line
 from .look import IconButton, Picture
 from .widget import GAP, Entry, button, call_on, listen, named, open_menu, row, say, shown
 
-_PREVIEW_PX, _STRIP_PX = 190, 90
+_PREVIEW_PX, _STRIP_PX = 190, 140
 _PULSE_MS, _PULSE = 120, 0.06
 _HAS_PROGRESS = (Stage.RUNNING, Stage.FETCHING, Stage.INSERTING)
 

@@ -17,7 +17,7 @@ from .qt import Qt, QtCore, QtWidgets
 from .widget import call_on, discard, guarded, listen, named, plain
 
 _PARTS = 1000
-_PREVIEW_PX, _STRIP_PX = 300, 90
+_PREVIEW_PX, _STRIP_PX = 300, 140
 _HAS_PROGRESS = (Stage.RUNNING, Stage.FETCHING, Stage.INSERTING)
 
 
