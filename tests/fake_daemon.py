@@ -12,6 +12,7 @@ None for no answer at all.
 """
 
 import contextlib
+import hashlib
 import json
 import threading
 import time
@@ -117,7 +118,10 @@ class FakeDaemon:
         self.home, self.token, self.protocol = home, TOKEN, PROTOCOL
         self.story = [queued(), running(2), done()]
         self.jobs, self.contents, self.keys = {}, {}, {}
+        self.lessons = {}
+        """What a job says more where it is a training."""
         night = {"id": "night", "name": "Swirling night", "tags": ["oil"], "width": 768, "height": 768, "crop": None}
+        self.models = []
         self.styles = [{**night, "is_bundled": True, "picture": "library:night"}]
         self.asked, self._mishaps = [], {}
         self._server = None
@@ -206,8 +210,15 @@ class FakeDaemon:
                 return answer({"name": "scumble", "version": "0", "protocol": self.protocol, "instance": "fake"})
             case "POST", ["jobs"]:
                 return self._submit(asked)
+            case "POST", ["train"]:
+                return self._train(asked)
+            case "GET", ["models"]:
+                return answer({"models": self.models})
+            case "DELETE", ["models", name] if name in [model["name"] for model in self.models]:
+                self.models = [model for model in self.models if model["name"] != name]
+                return 204, "application/json", b"", {}
             case "GET", ["jobs"]:
-                return answer({"jobs": [json.loads(self._now(id).model_dump_json()) for id in self.jobs]})
+                return answer({"jobs": [self._told(id) for id in reversed(self.jobs)]})
             case "GET", ["presets"]:
                 return answer({"presets": [{"name": "fine", "description": "larger", "recipe": {"quality": "fine"}}]})
             case "GET", ["styles"]:
@@ -244,6 +255,26 @@ class FakeDaemon:
             }
             self.jobs[id] = deque(Job(seq=number, **common, **told) for number, told in enumerate(self.story, 1))
         return answer(self._now(self.keys[key]), 202)
+
+    def _train(self, asked):
+        """What is to be learnt is among the models at once."""
+        options = json.loads(asked.parts["options"])
+        data = [asked.files.get(name) for name in options["styles"]]
+        digests = ["" if each is None else hashlib.sha256(each).hexdigest() for each in data]
+        styles = [
+            {"name": name, "digest": digest, "part": None}
+            for name, digest in zip(options["styles"], digests, strict=True)
+        ]
+        facts = {"size": 512, "steps": 1, "minutes": 0.1, "features": "fake", "bytes": 1000}
+        self.models.append({"name": options["name"], "styles": styles, **facts})
+        id = self.keys[asked.headers.get("idempotency-key")] = f"job-{len(self.jobs) + 1}"
+        common = {"id": id, "recipe": options, "created": datetime.now(UTC), "width": 0, "height": 0}
+        self.jobs[id] = deque(Job(seq=number, **common, **told) for number, told in enumerate(self.story, 1))
+        self.lessons[id] = {"kind": "train", "model": options["name"]}
+        return answer(self._told(id), 202)
+
+    def _told(self, id):
+        return {**json.loads(self._now(id).model_dump_json()), **self.lessons.get(id, {})}
 
     def _now(self, id):
         return self.jobs[id][0]

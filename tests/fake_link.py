@@ -99,6 +99,8 @@ class FakeDaemonApi:
         """Each call: its name, then its arguments by name."""
         self.jobs, self.orders, self.keys = {}, {}, {}
         self.library = (Style("night", "Swirling night", "library:night", is_bundled=True),)
+        self.trained, self.lessons = (), []
+        """The models, and what was to be learnt, one after another."""
         self.recipes = (Preset("fine", "larger and longer", {"quality": "fine"}),)
         self.state = Health("1.0", 1, "one", features="embedded", devices=(Device("cpu", "A processor", "ready"),))
         self.cost = Estimate(768, 605, 160, 3, 2150.0, 14.0, is_measured=True)
@@ -164,6 +166,23 @@ class FakeDaemonApi:
     def styles(self):
         self._call("styles")
         return self.library
+
+    def models(self):
+        self._call("models")
+        return self.trained
+
+    def forget_model(self, name):
+        self._call("forget_model", name=name)
+        self.trained = tuple(model for model in self.trained if model.name != name)
+
+    def train(self, picture, data, name, key=None):
+        self._call("train", picture=picture, data=data, name=name, key=key)
+        self.lessons.append((picture, data, name))
+        return self._new({"styles": [picture]}, {}, key, kind="train")
+
+    def trainings(self):
+        self._call("trainings")
+        return tuple(job for job in self.jobs.values() if job.is_training and not job.is_final)
 
     def thumbnail(self, style_id):
         self._call("thumbnail", style_id=style_id)
@@ -246,7 +265,7 @@ class FakeDaemonApi:
 
     # ------------------------------------------------------------------------------------------------------ details
 
-    def _call(self, name, is_alive=False, **arguments):
+    def _call(self, name, /, is_alive=False, **arguments):
         self.asked.append((name, arguments))
         if name in self._gates:
             assert self._gates[name].wait(PATIENCE_S), f"{name} was never let go on"
@@ -255,12 +274,13 @@ class FakeDaemonApi:
         if not (self.is_running or is_alive):
             raise LinkError("no-daemon", "No daemon is running.")
 
-    def _new(self, recipe, parts, key):
+    def _new(self, recipe, parts, key, kind="paint"):
         with self._news:
             if key is None or key not in self.keys:
                 id = f"job-{next(self._numbers)}"
-                content = parts["content"]
-                self.jobs[id] = Job(id, "queued", "waiting", recipe=recipe, width=content.width, height=content.height)
+                content = parts.get("content", Plane(0, 0, 4, 1, b""))
+                size = {"width": content.width, "height": content.height}
+                self.jobs[id] = Job(id, "queued", "waiting", recipe=recipe, kind=kind, **size)
                 self.orders[id], self._told[id] = parts, 0
                 self._change(id, **self.story[0])
                 self.keys[key] = id

@@ -18,7 +18,7 @@ from krita_scumble.link.results import Result
 from krita_scumble.link.settings import Settings, StyleRow
 from krita_scumble.link.sheets import Cell, SheetView
 from krita_scumble.link.studio import PresetChoice, Status
-from krita_scumble.link.tickets import Stage, Ticket
+from krita_scumble.link.tickets import Lesson, Stage, Ticket
 from krita_scumble.link.topics import Listeners, Topic
 
 LIBRARY = (
@@ -76,6 +76,14 @@ def running(number=1, share=0.45, *, preview=None, title="Swirling night 60", wa
     return Ticket(number, title, stage=Stage.RUNNING, job=job, preview=preview, preview_number=int(preview is not None))
 
 
+def training(number=7, share=0.3, *, preview=None, name="Stained glass", source="library:glass"):
+    """A ticket whose job learns a style."""
+    job = Job("job-7", "running", "training", 0, round(2000 * share), 2000, share, seconds_left=560.0, kind="train")
+    lesson = Lesson(source, name, name)
+    shown = {"preview": preview, "preview_number": int(preview is not None)}
+    return Ticket(number, f"Training {name}", lesson, stage=Stage.RUNNING, job=job, **shown)
+
+
 def result(number=1, title="Swirling night 60", **changes):
     """A result with a thumbnail."""
     values = {
@@ -119,7 +127,8 @@ class FakeStudio:
         self.subject, self.regions = SUBJECT, REGIONS
         self.area_line = "Selection 812 × 640 at 300, 120; works at 512 × 404; about 14 s; 2.1 GB"
         self.why_not = None
-        self.tickets, self.results = (), ()
+        self.tickets, self.trainings, self.results = (), (), ()
+        self.models, self.learning = {}, set()
         self.status = Status("ready", "AMD Ryzen 7, 8 cores · 9.6 GB free · embedded features")
         self.health = HEALTH
         self.error, self.notice = None, ""
@@ -184,6 +193,12 @@ class FakeStudio:
         if source in self.pictures:
             on_bytes(self.pictures[source])
 
+    def model_of(self, row):
+        return self.models.get(row.source, "")
+
+    def is_training(self, row):
+        return row.source in self.learning
+
     def warnings_of(self, ticket):
         return tuple(dict.fromkeys((*ticket.warnings, *(ticket.job.warnings if ticket.job else ()))))
 
@@ -213,6 +228,8 @@ _DONE = frozenset(
         "add_style_clipboard",
         "add_style_picture",
         "add_style_library",
+        "train_style",
+        "forget_trained",
         "use_preset",
         "save_preset",
         "rename_preset",
@@ -240,4 +257,4 @@ _DONE = frozenset(
     }
 )
 
-__all__ = ["FakeStudio", "LinkError", "StyleRow", "picture", "result", "running", "sheet"]
+__all__ = ["FakeStudio", "LinkError", "StyleRow", "picture", "result", "running", "sheet", "training"]

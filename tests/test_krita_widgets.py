@@ -33,11 +33,12 @@ _qt_or_skip()
 
 import fake_studio
 import plugins
-from fake_studio import FakeStudio, LinkError, StyleRow, picture, result, running
+from fake_studio import FakeStudio, LinkError, StyleRow, picture, result, running, training
 
 plugins.krita()
 from krita_scumble import files, status_bar, widget
 from krita_scumble.link import text as texts
+from krita_scumble.link.colors import contrast
 from krita_scumble.link.fields import CONTROLS, FIELDS
 from krita_scumble.link.settings import Settings
 from krita_scumble.link.studio import PresetChoice, Status
@@ -176,6 +177,8 @@ def test_it_is_usable_at_any_width_without_scrolling_sideways(panel, studio, app
     studio.set(
         *Topic,
         tickets=(running(preview=picture(300, 200)), Ticket(2, "W" * 60)),
+        trainings=(training(preview=picture(300, 200), name="T" * 60), training(8)),
+        models={"/" + "n" * 90: "n", TWO[0].source: "night"},
         results=tuple(result(n) for n in range(1, 8)),
         error=LinkError("unreachable", f"/home/{'x' * 80}/{'y' * 80} is not there"),
         why_not=LinkError("missing-style", "The file " + "z" * 90 + " is gone."),
@@ -494,6 +497,62 @@ def test_there_are_four_styles_at_most(panel, studio):
     assert find(panel, "add-style").isEnabled()
 
 
+def test_a_trained_style_has_a_flash(panel, studio):
+    flash = find(panel, "style-1-flash")
+    assert not flash.isVisible()
+    studio.set(Topic.TRAINED, models={"library:glass": "glass"})
+    assert flash.isVisible() and not find(panel, "style-0-flash").isVisible()
+    assert flash.toolTip() == "Trained: Draft paints with it in an instant."
+    studio.set(Topic.SETTINGS, settings=Settings(styles=TWO[::-1]))
+    assert find(panel, "style-0-flash").isVisible() and not flash.isVisible()
+    studio.set(Topic.TRAINED, models={})
+    assert not find(panel, "style-0-flash").isVisible()
+
+
+@pytest.mark.parametrize("ground", ["#313131", "#d4d4d4"])
+def test_a_flash_can_be_told_from_the_window(panel, studio, app, ground):
+    studio.set(Topic.TRAINED, models={"library:night": "night"})
+    panel.setPalette(QtGui.QPalette(QtGui.QColor(ground)))
+    app.processEvents()
+    image = find(panel, "style-0-flash").grab().toImage()
+    # in the midst of the mark, and in its corner, where there is none
+    places = ((image.width() // 2, image.height() // 2), (0, 0))
+    flash, window = ((each.red(), each.green(), each.blue()) for each in (image.pixelColor(*at) for at in places))
+    assert contrast(flash, window) >= 3
+    assert flash[0] > flash[1] > flash[2], "amber"
+
+
+def test_the_menu_of_a_style_trains_and_forgets_it(panel, studio):
+    menu = find(panel, "style-1-menu")
+    menu_entry(menu, "style-1-train").trigger()
+    assert studio.asked == [("train_style", 1)]
+    assert len(menu.menu().actions()) == 1
+    studio.set(Topic.TRAINED, models={"library:glass": "glass"})
+    menu_entry(menu, "style-1-forget").trigger()
+    assert studio.asked[1:] == [("forget_trained", 1)]
+    studio.set(Topic.TRAINED, learning={"library:glass"})
+    assert not menu_entry(menu, "style-1-train").isEnabled()
+    assert menu_entry(find(panel, "style-0-menu"), "style-0-train").isEnabled()
+
+
+def test_the_engine_stands_under_more(panel, studio):
+    panel.more.set_open(True)
+    engine = find(panel, "more-engine")
+    assert engine.currentText() == "Auto"
+    choose(engine, "fast")
+    assert changes(studio)["more"] == {"engine": "fast"}
+    choose(engine, None)
+    assert changes(studio)["more"] == {}
+
+
+def test_the_button_hears_of_what_is_trained(panel, studio):
+    studio.set(Topic.TRAINED, why_not=LinkError("missing-model", "The style glass is not trained."))
+    assert not find(panel, "stylise").isEnabled()
+    assert find(panel, "why-not").text().startswith("The style glass is not trained.")
+    studio.set(Topic.TRAINED, why_not=None)
+    assert find(panel, "stylise").isEnabled()
+
+
 def test_a_missing_file_has_a_red_border_until_it_is_back(panel, studio, tmp_path, app):
     path = tmp_path / "style.png"
     studio.set(Topic.SETTINGS, settings=Settings(styles=(StyleRow(str(path), "style"),)))
@@ -681,6 +740,32 @@ def test_more_clicks_queue_up_and_are_taken_back_one_by_one(panel, studio):
     assert panel.findChild(QtWidgets.QWidget, "queue-2-withdraw") is None
     click(find(panel, "queue-1-withdraw"))
     assert studio.asked[2:] == [("withdraw", tickets[1])]
+
+
+def test_a_training_has_a_progress_of_its_own(panel, studio, app):
+    assert not find(panel, "training-progress").isVisible()
+    ticket = training(share=0.3, preview=picture(300, 200))
+    studio.set(Topic.RUNS, trainings=(ticket,))
+    app.processEvents()
+    assert find(panel, "training-progress").text() == "30 %"
+    words = "Training Stained glass\nLearning: 600 of 2000, about 9 min left"
+    assert find(panel, "training-progress-line").text() == words
+    assert find(panel, "training-preview").isVisible()
+    assert 24 <= find(panel, "training-preview").height() <= 140
+    assert not find(panel, "progress").isVisible()
+    assert find(panel, "stylise").text() == "Stylise", "it is in nobody's way"
+    click(find(panel, "training-stop"))
+    click(find(panel, "training-keep"))
+    assert studio.asked == [("stop", ticket, False), ("stop", ticket, True)]
+    other = training(8, name="Woodcut", source="library:woodcut")
+    studio.set(Topic.RUNS, tickets=(running(),), trainings=(ticket, other))
+    app.processEvents()
+    assert find(panel, "progress").isVisible() and find(panel, "training-progress").isVisible()
+    assert not find(panel, "training-preview").isVisible(), "one picture is enough"
+    click(find(panel, "queue-1-withdraw"))
+    assert studio.asked[2:] == [("withdraw", other)]
+    studio.set(Topic.RUNS, tickets=(), trainings=())
+    assert not find(panel, "training-progress").isVisible()
 
 
 def test_warnings_stand_under_the_progress(panel, studio):

@@ -1,5 +1,6 @@
 """The daemon as the plug-ins ask it: every call, what comes back, and what happens when it goes away."""
 
+import hashlib
 import io
 import json
 import threading
@@ -250,6 +251,52 @@ def test_a_result_that_is_no_array_is_told_so(fake, daemon):
     assert code_of(lambda: daemon.result(job.id)) == "not-a-picture"
 
 
+def test_a_style_is_learnt_and_forgotten(fake, daemon):
+    fake.story = [running(1), done(has_result=False)]
+    assert daemon.models() == ()
+    job = daemon.train("style", b"the bytes of a file", "starry")
+    (asked,) = (asked for asked in fake.asked if str(asked) == "POST /v1/train")
+    assert json.loads(asked.parts["options"]) == {"styles": ["style"], "name": "starry"}
+    assert asked.files == {"style": b"the bytes of a file"}
+    assert "lease_s" not in asked.parts, "it goes on without its host"
+    assert (job.kind, job.model, job.is_training) == ("train", "starry", True)
+    paint = submit(daemon)
+    assert not paint.is_training
+    assert [each.id for each in daemon.trainings()] == [job.id]
+    daemon.job(job.id, after=job.seq)
+    assert daemon.trainings() == (), "it has ended"
+    (model,) = daemon.models()
+    digest = hashlib.sha256(b"the bytes of a file").hexdigest()
+    assert model == module.Model("starry", (module.Lore("style", digest),))
+    fake.story = [queued()]
+    trained = [daemon.train(f"library:{name}", None, name).id for name in ("night", "bands")]
+    assert fake.asked[-1].files == {}
+    assert [each.id for each in daemon.trainings()] == trained, "oldest first"
+    daemon.forget_model("starry")
+    daemon.forget_model("starry")
+    assert [model.name for model in daemon.models()] == ["night", "bands"]
+
+
+def test_what_a_model_is_told_to_be(fake, daemon):
+    part = {"x": 0, "y": 0, "width": 9, "height": 9}
+    styles = [{"name": "a", "digest": "ab", "part": None}, {"name": "b", "digest": "", "part": part}]
+    fake.models = [{"name": "pair", "styles": styles}]
+    lores = module.Lore("a", "ab", is_whole=True), module.Lore("b", "", is_whole=False)
+    assert daemon.models() == (module.Model("pair", lores),)
+    fake.styles[0]["model"] = "pair#2"
+    assert daemon.styles()[0].model == "pair#2"
+    fake.styles[0]["model"] = None
+    assert daemon.styles()[0].model == ""
+
+
+def test_a_daemon_that_knows_of_no_models_has_none(fake, daemon):
+    fake.once("GET /v1/models", problem("not-found"))
+    assert daemon.models() == ()
+    assert daemon.styles()[0].model == "", "and its styles do not speak of them"
+    fake.once("GET /v1/models", problem("internal"))
+    assert code_of(daemon.models) == "internal"
+
+
 def test_every_field_of_the_daemons_answers_is_there_by_its_name():
     fields = {
         Job: protocol.Job,
@@ -262,7 +309,8 @@ def test_every_field_of_the_daemons_answers_is_there_by_its_name():
     unused = {"continues", "lease_s", "created", "name", "crop"}
     for ours, theirs in fields.items():
         names = set(ours.__dataclass_fields__)
-        assert names <= set(theirs.model_fields)
+        # of a daemon that trains styles
+        assert names - {"kind", "model"} <= set(theirs.model_fields)
         assert set(theirs.model_fields) - names <= unused
 
 

@@ -67,6 +67,8 @@ def test_every_field_of_the_recipe_is_in_one_place():
 class TestField:
     def test_its_default_is_the_recipes(self, field):
         default = Recipe.model_fields[field.name].default
+        if field.name == "engine":
+            default = None  # the plug-in's own Auto, which knows which styles are trained
         assert field.default == (default.value if isinstance(default, Enum) else default)
 
     def test_its_kind_is_the_recipes(self, field):

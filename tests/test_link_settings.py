@@ -42,6 +42,7 @@ mores = st.fixed_dictionaries(
         "tv_weight": st.floats(0, 1e12),
         "style_layers": st.sampled_from(["all", {"conv1_1": 0.5}]),
         "optimizer": st.sampled_from(["adam", "lbfgs"]),
+        "engine": st.sampled_from(["optimise", "fast", "fast+optimise"]),
         "context_px": st.integers(0, 512),
     },
 )
@@ -238,6 +239,22 @@ def test_what_the_daemon_made_of_the_recipe_is_as_good():
     made = Settings((NIGHT, HERON), 45, 80, "luminance", "custom", 600, "40", feather=9, more={"chain": True})
     recipe = Recipe.parse(made.recipe(regions={"{77}": "region-1"}, feather_px=9)).as_dict()
     assert Settings.from_recipe(made.stored(recipe)) == made
+
+
+@pytest.mark.parametrize("more", [{}, {"engine": "optimise"}, {"engine": "fast"}])
+def test_an_engine_on_auto_stays_there_whatever_painted(more):
+    made = Settings(quality="draft", more=more)
+    recipe = {**made.recipe(), "engine": "fast"}
+    assert Settings.from_recipe(made.stored(recipe)).more == more
+    assert Settings.from_recipe(recipe).more == {"engine": "fast"}, "nobody says that it was Auto"
+
+
+def test_which_settings_like_and_need_trained_styles():
+    assert Settings(quality="draft").likes_trained and not Settings(quality="draft").needs_trained
+    assert not Settings(quality="normal").likes_trained
+    for engine, needs in (("optimise", False), ("fast", True), ("fast+optimise", True)):
+        made = Settings(quality="draft", more={"engine": engine})
+        assert (made.likes_trained, made.needs_trained) == (False, needs)
 
 
 def test_a_recipe_without_notes_says_what_it_can():

@@ -94,6 +94,12 @@ def test_how_far_a_run_is_by_its_phase():
     assert progress_line(Ticket(1, "A run", None, Stage.RUNNING, job)) == "Saving…"
 
 
+def test_how_far_a_training_is():
+    job = Job("1", "running", "training", iteration=600, iterations=2000, seconds_left=540.0, kind="train")
+    ticket = Ticket(1, "Training", stage=Stage.RUNNING, job=job)
+    assert progress_line(ticket) == "Learning: 600 of 2000, about 9 min left"
+
+
 def test_what_is_in_the_way_comes_first():
     job = {"iteration": 40, "iterations": 160}
     assert progress_line(ticket(Stage.RUNNING, job, is_stopping=True)) == "Stopping…"

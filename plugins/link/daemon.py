@@ -23,6 +23,8 @@ from .wire import FILE, NPY, Answer, Part, Unreachable, Wire
 
 LIBRARY = "library:"
 """How a recipe names a style of the library: this and its id."""
+TRAIN = "train"
+"""The kind of job that learns a style."""
 LEASE_S = 120.0
 """How long a job lives that nobody asks after any more."""
 
@@ -76,6 +78,15 @@ class Job:
     """Why it failed."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     losses: Mapping[str, float] = field(default_factory=dict)
+    kind: str = ""
+    """TRAIN, or what it was that a daemon calls a painting."""
+    model: str = ""
+    """What a training has made, once there is something."""
+
+    @property
+    def is_training(self) -> bool:
+        """Whether it learns a style instead of painting."""
+        return self.kind == TRAIN
 
     @property
     def is_final(self) -> bool:
@@ -148,6 +159,25 @@ class Style:
     width: int = 0
     height: int = 0
     is_bundled: bool = False
+    model: str = ""
+    """How a recipe calls the model that was trained for it; empty: there is none."""
+
+
+@dataclass(frozen=True)
+class Lore:
+    """One style of a model: what it is called, the SHA-256 of its picture's file, and whether all of it was used."""
+
+    name: str
+    digest: str = ""
+    is_whole: bool = True
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network that was trained for some styles, which the daemon keeps."""
+
+    name: str
+    styles: tuple[Lore, ...]
 
 
 @dataclass(frozen=True)
@@ -211,6 +241,23 @@ class Daemon:
         """The style library."""
         return self._ask(lambda told: tuple(map(_style, told["styles"])), "GET", "/v1/styles", patience_s=_GRACE_S)
 
+    def models(self) -> tuple[Model, ...]:
+        """The trained styles that it keeps; none of a daemon that is too old to know of any."""
+        try:
+            return self._ask(lambda told: tuple(map(_model, told["models"])), "GET", "/v1/models", patience_s=_GRACE_S)
+        except LinkError as error:
+            if error.code not in ("not-found", "wrong-method"):
+                raise
+            return ()
+
+    def forget_model(self, name: str) -> None:
+        """Remove a trained style; one that is gone already is forgotten."""
+        try:
+            self._call("DELETE", f"/v1/models/{_step(name)}", patience_s=_GRACE_S)
+        except LinkError as error:
+            if error.code != "not-found":
+                raise
+
     def thumbnail(self, style_id: str) -> bytes:
         """A small picture of a style, JPEG or PNG; the id may be as a recipe has it, `library:ID`."""
         path = f"/v1/styles/{_step(_bare(style_id))}/thumbnail"
@@ -252,6 +299,23 @@ class Daemon:
             form.append(Part("lease_s", [f"{lease_s:g}".encode()]))
         form += [_picture(name, picture) for name, picture in parts.items()]
         return self._ask(_job, "POST", "/v1/jobs", parts=form, key=key or new_key(), timeout_s=_PICTURE_S)
+
+    def train(self, picture: str, data: bytes | None, name: str, key: str | None = None) -> Job:
+        """Post a training for one style: `library:ID`, or the name of a part whose file's bytes are `data`. What comes
+        of it is kept as the model `name`. It has no lease: it goes on when its host has ended. Errors: as `submit`."""
+        form = [Part("options", [_json({"styles": [picture], "name": name})])]
+        if data is not None:
+            form.append(_picture(picture, data))
+        return self._ask(_job, "POST", "/v1/train", parts=form, key=key or new_key(), timeout_s=_PICTURE_S)
+
+    def trainings(self) -> tuple[Job, ...]:
+        """The trainings that have not ended, oldest first."""
+
+        def parse(told: Any) -> tuple[Job, ...]:
+            jobs = [_job(each) for each in told["jobs"] if each.get("kind") == TRAIN]
+            return tuple(job for job in reversed(jobs) if not job.is_final)
+
+        return self._ask(parse, "GET", "/v1/jobs", patience_s=_GRACE_S)
 
     def job(self, id: str, after: int | None = None, wait_s: float = 0.0) -> Job:
         """How far a job is. With `after`, a `seq`: as soon as there is something newer, or after `wait_s`; a busy
@@ -466,14 +530,16 @@ def _job(told: Mapping[str, Any]) -> Job:
         device=told.get("device") or "",
         seq=int(told.get("seq", 0)),
         preview=int(told.get("preview", 0)),
-        width=int(told["width"]),
-        height=int(told["height"]),
+        width=int(told["width"] or 0),
+        height=int(told["height"] or 0),
         bounds=_rect(told.get("bounds")),
         preview_bounds=_rect(told.get("preview_bounds")),
         has_result=bool(told.get("has_result")),
         problem=problem and from_problem(problem),
         recipe=dict(told["recipe"]),
         losses={str(name): float(value) for name, value in told.get("losses", {}).items()},
+        kind=told.get("kind") or "",
+        model=told.get("model") or "",
     )
 
 
@@ -531,7 +597,15 @@ def _style(told: Mapping[str, Any]) -> Style:
         width=int(told.get("width", 0)),
         height=int(told.get("height", 0)),
         is_bundled=bool(told.get("is_bundled")),
+        model=told.get("model") or "",
     )
+
+
+def _model(told: Mapping[str, Any]) -> Model:
+    styles = (
+        Lore(str(style["name"]), style.get("digest") or "", style.get("part") is None) for style in told["styles"]
+    )
+    return Model(str(told["name"]), tuple(styles))
 
 
 def _preset(told: Mapping[str, Any]) -> Preset:

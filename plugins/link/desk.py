@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .driver import Driver, Run
 from .questions import Deliver, Questions, thread
-from .tickets import Order, Stage, Ticket
+from .tickets import Lesson, Order, Stage, Ticket
 
 if TYPE_CHECKING:
     from .daemon import Daemon, Job
     from .errors import LinkError
 
+_OTHER_PARTS = frozenset({"options", "recipe", "content", "lease_s"})
 LEASE_S = 120.0
 """A job of ours is stopped when nobody has asked after it for so long: the host was killed."""
 PATIENCE_S = 60.0
@@ -25,6 +26,11 @@ PATIENCE_S = 60.0
 _FAREWELL_S = 0.5
 
 T = TypeVar("T")
+
+
+def trained_part(lesson: Lesson) -> str:
+    """How a training calls the picture that goes with it: whoever finds it later knows by that what is learnt."""
+    return "style" if lesson.model in _OTHER_PARTS else lesson.model
 
 
 class Desk:
@@ -78,6 +84,29 @@ class Desk:
 
         self._start(ticket, submit)
 
+    def train(self, title: str, lesson: Lesson, read: Callable[[], bytes | None]) -> Ticket:
+        """Have a style learnt; `read` gives its picture's file on another thread, or None for one of the library."""
+        key = str(uuid.uuid4())
+
+        def submit(run: Run) -> Job:
+            data = read()
+            picture = lesson.source if data is None else trained_part(lesson)
+            run.post(stage=Stage.SENDING)
+            return self._driver.persistently(run, lambda: self.daemon.train(picture, data, lesson.model, key))
+
+        return self._begin_training(title, lesson, submit)
+
+    def follow(self, title: str, lesson: Lesson, job: Job) -> Ticket:
+        """A ticket for a training that is under way already."""
+        return self._begin_training(title, lesson, lambda _run: job)
+
+    def _begin_training(self, title: str, lesson: Lesson, submit: Callable[[Run], Job]) -> Ticket:
+        ticket = Ticket(next(self._numbers), title, lesson, stage=Stage.STARTING)
+        # not in the order of the presses: no painting waits for it
+        self._runs[ticket] = Run(ticket, self._deliver, self._changed, None)
+        self._start(ticket, submit)
+        return ticket
+
     def go_on(
         self, ticket: Ticket, job_id: str, iterations: int | None = None, changes: Mapping[str, Any] | None = None
     ) -> None:
@@ -129,7 +158,8 @@ class Desk:
             run.post(stage=Stage.FAILED, error=error)
 
     def close(self) -> None:
-        """The host ends: nothing is delivered any more, and the daemon is told to forget what is not done.
+        """The host ends: nothing is delivered any more, and the daemon is told to forget what is not done. Trainings go
+        on.
 
         Takes at most half a second; what the daemon did not hear of ends with its lease.
         """
@@ -138,7 +168,7 @@ class Desk:
         farewells = []
         for run in self._runs.values():
             job = run.end()
-            if job is not None and not job.is_final:
+            if job is not None and not job.is_final and not run.ticket.is_training:
                 farewells.append(thread(partial(self._driver.forget, job.id), "farewell"))
         deadline = time.monotonic() + _FAREWELL_S
         for farewell in farewells:

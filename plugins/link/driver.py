@@ -71,6 +71,8 @@ class Run:
         self.has_begun = False
         self.is_over = False
         """Whether the last change has been posted."""
+        self.is_left = False
+        """Whether the host has ended."""
 
     @property
     def is_to_keep(self) -> bool:
@@ -112,7 +114,7 @@ class Run:
         """Nothing is to be heard of it any more; its job."""
         self.want(keep=False)
         with self._lock:
-            self.is_over = True
+            self.is_over = self.is_left = True
             self._changes.clear()
             return self.job
 
@@ -159,7 +161,10 @@ class Driver:
             run.post(stage=Stage.STOPPED)
             self._discard(run)
         except LinkError as error:
-            self._end(run, error)
+            if run.ticket.is_training and error.code == "not-found":  # somebody else has stopped it
+                run.post(stage=Stage.STOPPED, is_stopping=False)
+            else:
+                self._end(run, error)
         except Exception as error:  # the thread's edge
             log.exception("ticket %s", run.ticket.number)
             self._end(run, internal(error))
@@ -228,6 +233,11 @@ class Driver:
             raise Over
         if job.state == "failed":
             raise job.problem or LinkError("internal", tr("The job failed and does not say why."))
+        if run.ticket.is_training:
+            if job.state == "stopped" and not (job.model or job.has_result):
+                raise Over
+            run.post(stage=Stage.DONE, job=job, kept=job.state == "stopped", is_stopping=False)
+            return
         if not job.has_result:
             raise Over
         self._fetch(run, job)
@@ -277,9 +287,10 @@ class Driver:
         self._discard(run)
 
     def _discard(self, run: Run) -> None:
-        """A job that nothing will come of is forgotten."""
-        if run.job is not None:
-            self.forget(run.job.id)
+        """A job that nothing will come of is forgotten; a training only if it was the user who stopped it."""
+        if run.job is None or (run.ticket.is_training and (run.is_left or not run.is_unwanted)):
+            return
+        self.forget(run.job.id)
 
 
 class _Previews:

@@ -45,6 +45,11 @@ CATALOGUE: dict[str, Entry] = {
         mark("The weights are not on this machine"),
         mark("Choose other features under More, or run `scumble weights download` in a terminal."),
     ),
+    "bad-model": Entry(mark("The trained style cannot be used"), mark("Train the style again, in its menu.")),
+    "missing-model": Entry(
+        mark("There is no trained style for that"),
+        mark("Train it in the style's menu, or choose another engine under More."),
+    ),
     "download-failed": Entry(mark("The download did not succeed"), mark("Try again; it goes on where it stopped.")),
     "no-device": Entry(mark("The device cannot be used"), mark("Restart the daemon.")),
     "out-of-memory": Entry(
@@ -170,6 +175,8 @@ _THEIRS = {
     "empty-mask": "Select something: at least one pixel of the mask must be above zero.",
     "missing-picture": "Give a picture for every style that the recipe names.",
     "missing-weights": "Run `scumble weights download`, or use the embedded features.",
+    "bad-model": "Give a .scumble file as `scumble train` writes it, or train the style again.",
+    "missing-model": "Train it: `scumble train --style PICTURE`, or use another engine.",
     "no-device": "Choose another with --device, or leave it on auto.",
     "out-of-memory": "Choose a smaller size or selection, or raise the memory limit.",
     "unauthorized": "Send the header `Authorization: Bearer TOKEN`; the token stands in the daemon's runtime file.",

@@ -63,7 +63,7 @@ class Field:
     """A field of the recipe that has no main control.
 
     `kind` is "choice", "int", "float", "layers", "text" or "bool"; a text's `choices` are only proposals. `default`
-    None is "Auto": the daemon chooses, and the field is left out.
+    None is "Auto": the daemon chooses, or `trained` does, and the field is left out.
     """
 
     name: str
@@ -519,6 +519,18 @@ FIELDS: tuple[Field, ...] = (
         default="symmetric",
         tip=mark("How Match palette brings the style to your colours."),
         group=_LOSS,
+    ),
+    Field(
+        "engine",
+        mark("Engine"),
+        "choice",
+        (
+            ("optimise", mark("Step by step")),
+            ("fast", mark("Trained styles, in one pass")),
+            ("fast+optimise", mark("Trained styles, then step by step")),
+        ),
+        tip=mark("Auto: Draft takes the trained styles where every style is trained; all else goes step by step."),
+        group=_DESCENT,
     ),
     Field(
         "scales",

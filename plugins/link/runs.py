@@ -9,17 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from . import styles
 from .canvas import Canvas, Layer, Loop, Placed, Subject, Taken
 from .desk import Desk
 from .errors import LinkError
 from .pixels import Plane, Rect, bounds, is_soft, png
 from .results import Result, Results
-from .settings import CONTENT_PART, LIBRARY, SELECTION_PART, Settings, StyleRow, auto_feather
+from .settings import CONTENT_PART, LIBRARY, OPTIMISE, SELECTION_PART, Settings, StyleRow, auto_feather
 from .steps import drive
-from .styles import Snapshots, read
+from .styles import Snapshots
 from .text import tr
 from .tickets import Order, Stage, Ticket
 from .topics import Listeners, Topic
+from .trained import names_at, with_engine
 from .wording import heard
 
 SETTINGS = "settings"
@@ -111,13 +113,25 @@ class Runs:
 
     def _send(self, ticket: Ticket, taken: Taken) -> None:
         settings = _errand_of(ticket).settings
-        self._desk.send(ticket, lambda: order_of(taken, settings, self.picture_of))
+
+        def make() -> Order:
+            order = order_of(taken, settings, self.picture_of)
+            if not settings.likes_trained:
+                return order
+            names = names_at(self._desk.daemon, settings, order.parts)
+            return replace(order, recipe=with_engine(dict(order.recipe), settings, names))
+
+        self._desk.send(ticket, make)
 
     def picture_of(self, row: StyleRow) -> bytes:
         """A style's picture as a file that the daemon reads; what only the host can read it turns into a PNG."""
         self._snapshots.used(row.source)
+        return self.read(row)
+
+    def read(self, row: StyleRow) -> bytes:
+        """As `picture_of`, where nothing is painted with it."""
         try:
-            return read(row.source)[0]
+            return styles.read(row.source)[0]
         except LinkError as error:
             converted = self._canvas.as_png(row.source) if error.code == "not-a-picture" else None
             if converted is None:
@@ -244,11 +258,15 @@ class Runs:
         self._desk.ask(fetch, insert, self.fail)
 
     def go_on(self, result: Result, subject: Subject) -> None:
-        """Paint on from a result, for as many iterations as its recipe says; it becomes another layer above it."""
+        """Paint on from a result, for as many iterations as its recipe says; it becomes another layer above it.
+
+        What was painted in one pass goes on step by step: another pass would not go on from it.
+        """
         document, above = self._place_of(result, subject)
         place = replace(subject, document=document, layer=above)
         ticket = self._open(result.title, Errand(result.settings, place, result.box))
-        self._desk.go_on(ticket, result.job_id)
+        is_fast = result.recipe.get("engine", OPTIMISE) != OPTIMISE
+        self._desk.go_on(ticket, result.job_id, changes={"engine": OPTIMISE} if is_fast else None)
 
     def _place_of(self, result: Result, subject: Subject) -> tuple[str, str]:
         """The document and the layer above which to add a result: its own ones, as long as they are there."""

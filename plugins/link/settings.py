@@ -28,6 +28,9 @@ FIRST_STYLE = ("library:night", "Swirling night")
 SELECTION_PART, CONTENT_PART = "mask", "content"
 NOTES = "notes"
 
+OPTIMISE, FAST = "optimise", "fast"
+"""Engines by their names in a recipe; any but the first takes only styles that are trained."""
+
 _WORKING_SIZE = {"draft": 384, "normal": 512, "fine": 1024}
 _QUALITY_FIELDS = ("size", "iterations")
 _CONTEXT_PX, _LEAST_SEEN_PX, _LEAST_MARGIN_PX = 80, 256, 16
@@ -143,6 +146,7 @@ class Settings:
             "regions": {name: region for region, name in names.items()},
             "area": self.area,
             "feather": self.feather,
+            "engine": self.more.get("engine"),
         }
         return json.dumps({**recipe, NOTES: notes}, ensure_ascii=False)
 
@@ -155,6 +159,8 @@ class Settings:
         known["area"] = notes.get("area", "selection" if recipe.get("selection") else "layer")
         known["feather"] = notes.get("feather", recipe.get("feather_px", 0))
         known["result"] = "mask" if recipe.get("output") == "unmasked" else "layer"
+        if "engine" in notes:  # what was chosen: where that was Auto, the recipe says what came of it
+            recipe = {**recipe, "engine": notes["engine"]}
         return cls().with_recipe(recipe)._with(known)
 
     def with_recipe(self, recipe: Mapping[str, Any], preset: str | None = None) -> Settings:
@@ -223,6 +229,18 @@ class Settings:
 
     def _named(self, names: Mapping[str, str]) -> list[str | None]:
         return [names.get(row.region) for row in self.styles]
+
+    # ------------------------------------------------------------------------------------------------------- engine
+
+    @property
+    def needs_trained(self) -> bool:
+        """Whether only styles that are trained can be painted with."""
+        return self.more.get("engine") not in (None, OPTIMISE)
+
+    @property
+    def likes_trained(self) -> bool:
+        """Whether it is painted in one pass as soon as every style is trained: a draft whose engine is on Auto."""
+        return self.quality == "draft" and self.more.get("engine") is None
 
     # -------------------------------------------------------------------------------------------------------- sizes
 
@@ -381,6 +399,8 @@ def _more(value: Any) -> dict[str, Any]:
 
 
 def _differs(name: str, value: Any) -> bool:
+    if name == "engine":
+        return str(value) != OPTIMISE  # which is the daemon's default, but not Auto
     return name not in BY_NAME or (value is not None and value != BY_NAME[name].default)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .fields import BY_NAME, FIELDS, Field
-from .text import tr
+from .text import mark, tr
 from .wording import duration, memory
 
 if TYPE_CHECKING:
@@ -96,6 +97,45 @@ def style_tip(style: StyleRow, is_there: bool) -> str:
     return style.name if style.is_library else f"{style.name}\n{style.source}"
 
 
+FLASH = ((0.62, 0.0), (0.14, 0.56), (0.46, 0.56), (0.36, 1.0), (0.86, 0.4), (0.54, 0.4))
+"""The corners of the mark of a trained style, in a square of side 1."""
+
+
+def flash_tip() -> str:
+    """What the mark of a trained style says."""
+    return tr("Trained: Draft paints with it in an instant.")
+
+
+@dataclass(frozen=True)
+class Deed:
+    """A line of a menu: its name for tests, its text, tooltip, and what it does; None: nothing now."""
+
+    name: str
+    text: str
+    tip: str
+    action: Callable[[], Any] | None
+
+
+def style_deeds(studio: Any, index: int) -> list[Deed]:
+    """What the menu of a style offers."""
+    style = studio.settings.styles[index]
+    model, train = studio.model_of(style), partial(studio.train_style, index)
+    tip = tr(
+        "Learns to paint like this picture, in the background; Draft then paints with it in an instant. That takes a "
+        "while, and every painting goes first."
+    )
+    if studio.is_training(style):
+        deeds = [Deed(f"style-{index}-train", tr("Is being trained"), tip, None)]
+    else:
+        words = tr("Train this style anew") if model else tr("Train this style")
+        deeds = [Deed(f"style-{index}-train", words, tip, train)]
+    if model:
+        tip = tr("Removes it from this machine. The style itself stays.")
+        forget = partial(studio.forget_trained, index)
+        deeds.append(Deed(f"style-{index}-forget", tr("Forget what was trained"), tip, forget))
+    return deeds
+
+
 def layer_choices(layers: Sequence[LayerName]) -> list[tuple[str, str]]:
     """Ids and names of the layers for a menu; with their documents where there are several."""
     several = len({layer.document_name for layer in layers}) > 1
@@ -160,6 +200,33 @@ def stylise_words(is_busy: bool) -> tuple[str, str]:
     if is_busy:
         return tr("Stylise (queue)"), tr("Queues one more run, with the settings as they are now.")
     return tr("Stylise"), tr("Paints the selected part in the manner of the styles, as a new layer.")
+
+
+@dataclass(frozen=True)
+class ProgressWords:
+    """What the parts of a run's progress do, each with a tip to be translated; `prefix` begins their names."""
+
+    prefix: str
+    preview: str
+    bar: str
+    stop: str
+    keep: str
+
+
+PAINTING = ProgressWords(
+    "",
+    mark("How it looks at present; it comes into the document at the end."),
+    mark("How far it is, over all its scales."),
+    mark("Stops it; nothing is added."),
+    mark("Stops it and adds what is there so far as the new layer."),
+)
+TRAINING = ProgressWords(
+    "training-",
+    mark("What it makes of a few pictures at present."),
+    mark("How far it has learnt the style."),
+    mark("Stops it; what it has learnt is lost."),
+    mark("Stops it and keeps what it has learnt so far."),
+)
 
 
 def result_line(result: Result, is_visible: bool | None) -> str:

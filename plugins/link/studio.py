@@ -28,6 +28,8 @@ from .steps import drive, internal
 from .text import tr
 from .tickets import Stage, Ticket
 from .topics import Listeners, Topic
+from .trained import Trained, with_engine
+from .trainings import Trainings
 from .watch import Status, Watch
 from .wording import area_line
 
@@ -62,7 +64,9 @@ class Studio:
         self._desk = Desk(self._daemon, loop.deliver, self._ticket_changed)
         self._snapshots = styles.Snapshots(home() / "plugin-styles")
         self._runs = Runs(canvas, loop, self._desk, self._listeners, self._snapshots)
-        self._watch = Watch(self._desk, self._listeners, self._runs.fail, self._ask_estimate)
+        self._watch = Watch(self._desk, self._listeners, self._runs.fail, self._found)
+        self._trained = Trained(self._desk, self._listeners, self._runs.read)
+        self._trainings = Trainings(self._desk, self._listeners, self._runs, self._watch)
         self._sheets = Sheets(canvas, loop, self._desk, self._listeners, self._runs)
         self._presets = Presets(home() / "presets")
         self._no_subject: LinkError | None = None
@@ -73,6 +77,7 @@ class Studio:
         self._call_off: dict[str, Callable[[], None]] = {}
         self._by_document: dict[str, Settings] = {}
         self._is_open = False
+        self._listeners.listen(Topic.TRAINED, self._estimate_soon)
 
     # ------------------------------------------------------------------------------------------------ to be seen
 
@@ -91,6 +96,11 @@ class Studio:
         return tuple(self._runs.tickets)
 
     @property
+    def trainings(self) -> tuple[Ticket, ...]:
+        """The styles that are being learnt, and those that wait for it; no painting waits for them."""
+        return tuple(self._trainings.tickets)
+
+    @property
     def results(self) -> tuple[Result, ...]:
         """The last results, newest first."""
         return tuple(self._runs.results)
@@ -104,7 +114,7 @@ class Studio:
     def status(self) -> Status:
         """The status line."""
         starting = any(ticket.stage is Stage.STARTING for ticket in self._runs.tickets)
-        return self._watch.status(bool(self._runs.tickets), starting)
+        return self._watch.status(bool(self._runs.tickets or self._trainings.tickets), starting)
 
     @property
     def error(self) -> LinkError | None:
@@ -148,7 +158,7 @@ class Studio:
         if target.is_empty:
             return nothing_there(self.subject).detail
         is_selection = self.settings.area == "selection" and self.subject.selection is not None
-        asked = (self.settings, target, box_of(self.settings, self.subject))
+        asked = self._question(self.subject)
         return area_line(target, is_selection, self._estimate if asked == self._estimated else None)
 
     @property
@@ -159,7 +169,14 @@ class Studio:
         error = self.settings.why_not()
         if error is None and target_of(self.settings, self.subject).is_empty:
             return nothing_there(self.subject)
-        return error or self._lost_region()
+        return error or self._lost_region() or self._untrained()
+
+    def _untrained(self) -> LinkError | None:
+        """An engine was chosen that a style is not trained for; what is not known yet is left to the daemon."""
+        for row in self.settings.styles if self.settings.needs_trained else ():
+            if self.model_of(row) == "":
+                return LinkError("missing-model", tr("The style {name} is not trained.", name=row.name))
+        return None
 
     def _lost_region(self) -> LinkError | None:
         known = {region.id for region in self.regions}
@@ -212,6 +229,11 @@ class Studio:
             self._listeners.tell(Topic.SUBJECT)
             self._estimate_soon()
         self._watch.look()
+        self._trainings.look()
+
+    def _found(self) -> None:
+        self._trainings.find()
+        self._ask_estimate()
 
     def _seen(self) -> tuple[Any, ...]:
         why = self._no_subject.detail if self._no_subject is not None else ""
@@ -277,10 +299,10 @@ class Studio:
         if subject is None or self._watch.health is None or settings.why_not() is not None:
             return
         target, box = target_of(settings, subject), box_of(settings, subject)
-        if target.is_empty or (settings, target, box) == self._estimated:
+        asked = self._question(subject)
+        if target.is_empty or asked == self._estimated:
             return
-        asked = (settings, target, box)
-        recipe = settings.recipe(selection=False)
+        recipe = self._to_estimate()
         within = target.moved(-box.x, -box.y)
 
         def heard(estimate: Estimate) -> None:
@@ -294,6 +316,49 @@ class Studio:
         self._desk.ask(
             lambda daemon: daemon.estimate(recipe, box.width, box.height, within), heard, failed, topic="estimate"
         )
+
+    def _question(self, subject: Subject) -> Any:
+        """What an estimate depends on."""
+        settings = self.settings
+        models = self._models if settings.needs_trained or settings.likes_trained else ()
+        return settings, target_of(settings, subject), box_of(settings, subject), models
+
+    def _to_estimate(self) -> dict[str, Any]:
+        """The recipe to be estimated: it names the models, for the daemon is not sent the pictures."""
+        recipe, models = with_engine(self.settings.recipe(selection=False), self.settings, self._models), self._models
+        if "engine" in recipe and all(models):
+            recipe["styles"] = [{**style, "model": model} for style, model in zip(recipe["styles"], models)]
+        return recipe
+
+    @property
+    def _models(self) -> tuple[str | None, ...]:
+        return tuple(map(self.model_of, self.settings.styles))
+
+    # ------------------------------------------------------------------------------------------------ trained styles
+
+    def model_of(self, row: StyleRow) -> str | None:
+        """How a recipe calls the model that was trained for a style; empty: there is none, None: not known yet."""
+        return self._trained.model_of(row, self._watch.library, self._watch.models)
+
+    def is_training(self, row: StyleRow) -> bool:
+        """Whether a style is being learnt, or waits for it."""
+        return self._trainings.of(row) is not None
+
+    def train_style(self, index: int) -> None:
+        """Have a style learnt, so that Draft paints with it in one pass; it takes its time, and no painting waits."""
+        row = self.settings.styles[index]
+        if not row.is_there:
+            detail = tr("The picture of the style {name} is gone.", name=row.name)
+            self._runs.fail(LinkError("missing-style", detail))
+            return
+        self.dismiss()
+        self._trainings.begin(row, self._runs.picture_of, self.model_of(row) or "")
+
+    def forget_trained(self, index: int) -> None:
+        """Have the daemon remove what was learnt of a style."""
+        model = self.model_of(self.settings.styles[index])
+        if model:
+            self._trainings.forget(model)
 
     # ------------------------------------------------------------------------------------------------ styles
 
@@ -422,14 +487,17 @@ class Studio:
 
     def warnings_of(self, ticket: Ticket) -> tuple[str, ...]:
         """What the daemon warns of in a run."""
-        return self._runs.warnings_of(ticket)
+        return () if ticket.is_training else self._runs.warnings_of(ticket)
 
     def withdraw(self, ticket: Ticket) -> None:
         """Take a run back that waits."""
         self._desk.withdraw(ticket)
 
     def _ticket_changed(self, ticket: Ticket) -> None:
-        self._runs.changed(ticket)
+        if ticket.is_training:
+            self._trainings.changed(ticket)
+        else:
+            self._runs.changed(ticket)
 
     # ------------------------------------------------------------------------------------------------ results
 

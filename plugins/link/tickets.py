@@ -1,6 +1,7 @@
 """What is to be painted, and how far it is.
 
-A **ticket** is one press of the button, from reading the layer to the finished picture.
+A **ticket** is one press of the button, from reading the layer to the finished picture. A **training** is one too: its
+subject is a `Lesson`, and what it ends with is not a picture but a model, which the daemon keeps.
 """
 
 from __future__ import annotations
@@ -22,6 +23,15 @@ class Order:
 
     recipe: Mapping[str, Any]
     parts: Mapping[str, Plane | bytes]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A training to be, or under way: `source` is the style's, as a row has it; it will be kept as `model`."""
+
+    source: str
+    name: str
+    model: str = ""
 
 
 class Stage(enum.Enum):
@@ -79,3 +89,8 @@ class Ticket:
     def is_final(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.stage.is_final
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a style is learnt, and nothing is painted."""
+        return isinstance(self.subject, Lesson)

@@ -19,6 +19,8 @@ class Topic(enum.Enum):
     """The error or the notice that stands in the panel."""
     PRESETS = "presets"
     LIBRARY = "library"
+    TRAINED = "trained"
+    """Which styles are trained, and the trainings that have not ended."""
     SHEET = "sheet"
 
 

@@ -1,4 +1,4 @@
-"""What is known of the daemon: whether it is there, how it stands, its style library, its presets."""
+"""What is known of the daemon: whether it is there, how it stands, its style library, its presets, its models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .daemon import Daemon, Health, Preset, Style
+from .daemon import Daemon, Health, Model, Preset, Style
 from .desk import Desk
 from .errors import LinkError
 from .text import tr
@@ -45,6 +45,8 @@ class Watch:
         self.problem: LinkError | None = None
         self.library: tuple[Style, ...] = ()
         self.presets: tuple[Preset, ...] = ()
+        self.models: tuple[Model, ...] | None = None
+        """The trained styles; None: nobody has been heard of them."""
         self._desk, self._listeners, self._on_error = desk, listeners, on_error
         self._on_found = on_found
         self._is_starting = False
@@ -113,13 +115,29 @@ class Watch:
     # ------------------------------------------------------------------------------------------- library and presets
 
     def refresh(self) -> None:
-        """Ask for the library and the presets again."""
-        self._desk.ask(lambda daemon: tuple(daemon.styles()), self._keep_library, _nothing, topic="library")
+        """Ask for the library, the presets and the models again."""
+        self.ask_models()
+        self._ask_library()
         self._desk.ask(lambda daemon: tuple(daemon.presets()), self._keep_presets, _nothing, topic="presets")
+
+    def ask_models(self) -> None:
+        """Ask which styles are trained; where that has changed, the library is asked too."""
+        self._desk.ask(lambda daemon: tuple(daemon.models()), self._keep_models, _nothing, topic="models")
+
+    def _keep_models(self, models: tuple[Model, ...]) -> None:
+        if models == self.models:
+            return
+        is_change, self.models = self.models is not None, models
+        self._listeners.tell(Topic.TRAINED)
+        if is_change:
+            self._ask_library()
+
+    def _ask_library(self) -> None:
+        self._desk.ask(lambda daemon: tuple(daemon.styles()), self._keep_library, _nothing, topic="library")
 
     def _keep_library(self, styles: tuple[Style, ...]) -> None:
         self.library = styles
-        self._listeners.tell(Topic.LIBRARY)
+        self._listeners.tell(Topic.LIBRARY, Topic.TRAINED)
         self._awaited += self._put_off
         self._put_off = []
         self._fetch()

@@ -130,7 +130,11 @@ def _queue_line(job: Job) -> str:
 def _painting_line(job: Job) -> str:
     if job.phase in _PHASES or not job.iterations:
         return tr(_PHASES.get(job.phase, _PHASES["preparing"]))
-    words = tr("Painting: {iteration} of {iterations}", iteration=job.iteration, iterations=job.iterations)
+    counts = {"iteration": job.iteration, "iterations": job.iterations}
+    if job.is_training:
+        words = tr("Learning: {iteration} of {iterations}", **counts)
+    else:
+        words = tr("Painting: {iteration} of {iterations}", **counts)
     if job.seconds_left is not None:
         words += ", " + time_left(job.seconds_left)
     return words

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import fake_studio
 import plugins
-from fake_studio import LinkError, StyleRow, result, running
+from fake_studio import LinkError, StyleRow, result, running, training
 from gtk_play import FOLDER, Play, have_theme, put_pointer_aside, settle
 
 plugins.gimp()
@@ -66,6 +66,13 @@ def _running():
     return {"tickets": (busy, *others), "status": Status("running", "AMD Ryzen 7, 8 cores · 3.1 GB free")}
 
 
+def _trained():
+    learning = training(preview=painted(768, 128, 5), name=LONG[1].name, source=LONG[1].source)
+    models, learnt = {LONG[0].source: "night"}, {LONG[1].source}
+    busy = running(preview=painted(512, 300, 3))
+    return {"tickets": (busy,), "trainings": (learning,), "models": models, "learning": learnt}
+
+
 def _error():
     error = LinkError("unreachable", UNREACHABLE)
     return {"error": error, "status": Status("error", UNREACHABLE), "health": None}
@@ -100,6 +107,8 @@ def _sheet():
 STATES = {
     "idle": _idle,
     "running": _running,
+    "trained": _trained,
+    "style-menu": _trained,
     "error": _error,
     "notice": lambda: {"notice": "The source layer is gone; the result was added on top.", "results": _results(1)},
     "missing": _missing,
@@ -131,6 +140,8 @@ def shoot(name, theme, width, height=640):
         panel.status.popup.open()
     if name == "library":
         panel.styles._from_library()
+    if name == "style-menu":
+        panel.styles.rows[0]._open_menu()
     if name == "menu":
         panel.styles._open_menu()
     settle(0.5)

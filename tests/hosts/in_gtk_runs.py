@@ -5,7 +5,7 @@ import dataclasses
 
 import fake_studio
 import plugins
-from fake_studio import LinkError, picture, result, running
+from fake_studio import LinkError, picture, result, running, training
 from gtk_play import FOLDER, entry, have_theme, keys, press_on, settle, wait, words_of
 
 plugins.gimp()
@@ -74,6 +74,37 @@ def check_before_the_daemon_paints_the_bar_only_says_that_something_goes_on(play
     assert not play.find("keep").get_sensitive()
     play.set(Topic.RUNS, tickets=(running(),))
     assert not progress._pulse
+
+
+def check_a_training_has_a_progress_of_its_own(play):
+    assert not play.is_seen("training-progress")
+    ticket = training(share=0.3, preview=picture(300, 200))
+    play.set(Topic.RUNS, trainings=(ticket,))
+    wait(play.find("training-preview").get_mapped)
+    settle(0.2)
+    assert play.find("training-progress").get_text() == "30 %"
+    words = words_of(play.find("training-progress-line"))
+    assert words == "Training Stained glass\nLearning: 600 of 2000, about 9 min left"
+    assert play.find("training-preview").get_allocated_height() <= 140
+    assert not play.is_seen("progress")
+    assert play.stylise.get_label() == "S_tylise", "it is in nobody's way"
+    play.click("training-stop")
+    play.click("training-keep")
+    assert play.studio.asked == [("stop", ticket, False), ("stop", ticket, True)]
+    play.set(Topic.RUNS, tickets=(running(),))
+    assert play.is_seen("progress") and play.is_seen("training-progress")
+    assert not play.is_seen("training-preview"), "one picture is enough"
+    play.set(Topic.RUNS, tickets=(), trainings=())
+    assert not play.is_seen("training-progress")
+
+
+def check_the_button_hears_of_what_is_trained(play):
+    play.set(Topic.TRAINED, why_not=LinkError("missing-model", "The style glass is not trained."))
+    assert not play.stylise.get_sensitive()
+    assert words_of(play.find("why-not")).startswith("The style glass is not trained.")
+    play.set(Topic.TRAINED, why_not=None)
+    assert play.stylise.get_sensitive()
+    assert play.find("variations").is_sensitive()
 
 
 def check_stop_and_stop_and_keep(play):

@@ -52,6 +52,44 @@ def check_there_are_four_styles_at_most(play):
     assert play.find("add-style").get_sensitive()
 
 
+def check_a_trained_style_has_a_flash(play):
+    assert not play.is_seen("style-1-flash")
+    play.set(Topic.TRAINED, models={"library:glass": "glass"})
+    assert play.is_seen("style-1-flash") and not play.is_seen("style-0-flash")
+    assert play.find("style-1-flash").get_tooltip_text() == "Trained: Draft paints with it in an instant."
+    settle(0.3)
+    flash = play.find("style-1-flash")
+    middle = flash.get_allocated_width() // 2, flash.get_allocated_height() // 2
+    red, green, blue = play.pixel("style-1-flash", *middle)
+    assert red > green > blue and red - blue > 60, (red, green, blue)
+    play.set(Topic.SETTINGS, settings=Settings(styles=TWO[::-1]))
+    assert play.is_seen("style-0-flash") and not play.is_seen("style-1-flash")
+    play.set(Topic.TRAINED, models={})
+    assert not play.is_seen("style-0-flash")
+
+
+def check_the_menu_of_a_style_trains_and_forgets_it(play):
+    row = play.panel.styles.rows[1]
+    (train,) = row.entries()
+    assert (train.text, train.is_on) == ("Train this style", True)
+    train.action()
+    assert play.studio.asked == [("train_style", 1)]
+    play.set(Topic.TRAINED, models={"library:glass": "glass"})
+    entry(row.entries(), "style-1-forget").action()
+    assert play.studio.asked[1:] == [("forget_trained", 1)]
+    play.set(Topic.TRAINED, learning={"library:glass"})
+    assert not entry(row.entries(), "style-1-train").is_on
+    assert entry(play.panel.styles.rows[0].entries(), "style-0-train").is_on
+
+
+def check_the_menu_of_a_style_opens_by_the_mouse(play):
+    play.window.present()
+    settle(0.4)
+    press_on(play.find("style-1-menu"))
+    keys("Down", "Return")
+    assert play.studio.asked == [("train_style", 1)], play.studio.asked
+
+
 def check_a_missing_file_has_a_red_border_until_it_is_back(play):
     path = FOLDER / "style.png"
     path.unlink(missing_ok=True)

@@ -115,6 +115,18 @@ def queued():
     )
 
 
+def trained():
+    """One of the styles is trained, the other is being trained while a picture is painted."""
+    learning = fake_studio.training(preview=painted(768, 128, 5), name=TWO[1].name, source=TWO[1].source)
+    return studio(
+        tickets=(fake_studio.running(preview=painted(512, 300, 3)),),
+        trainings=(learning,),
+        models={TWO[0].source: "night"},
+        learning={TWO[1].source},
+        settings=Settings(styles=TWO),
+    )
+
+
 def error():
     detail = (
         "The daemon at /home/marie/.local/share/scumble/daemons/very-long-name-without-a-space.json does not answer."
@@ -159,6 +171,7 @@ def sheet():
 STATES = {
     "idle": idle,
     "running": queued,
+    "trained": trained,
     "error": error,
     "notice": notice,
     "missing": missing,

@@ -9,11 +9,15 @@ from typing import Any
 
 from .gtk import Gdk, GdkPixbuf, GLib, Gtk, PangoCairo
 from .link import colors
+from .link.shown import FLASH, flash_tip
+from .link.text import tr
 from .widget import named
 
 THUMBNAIL = 48
 """The side of a style's thumbnail, in px of the layout."""
 _CLEAR, _LIGHT = 0.35, 0.4
+_FLASH = 0.95
+"""The side of a trained style's mark, in heights of a line."""
 _LEAST = 60
 """The height to which a picture shrinks where there is no room, in px."""
 
@@ -175,6 +179,25 @@ class Thumbnail(Gtk.DrawingArea):
         if self._surface[0] != scale:
             self._surface = scale, fitted(self._picture, self._side, self._side, scale, fill=self._fill)
         return self._surface[1]
+
+
+class Flash(Gtk.DrawingArea):
+    """The mark of a trained style."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(valign=Gtk.Align.CENTER)
+        named(self, name, tr("Trained"), flash_tip())
+        side = round(self.create_pango_layout("X").get_pixel_size()[1] * _FLASH)
+        self.set_size_request(side, side)
+        self.connect("draw", self._draw)
+
+    def _draw(self, _: Any, context: Any) -> None:
+        width, height = self.get_allocated_width(), self.get_allocated_height()
+        for x, y in FLASH:
+            context.line_to(x * width, y * height)
+        context.close_path()
+        paint_with(context, colors.signal_color("amber", *ground(self)))
+        context.fill()
 
 
 class Picture(Gtk.DrawingArea):

@@ -9,7 +9,7 @@ from .gtk import GimpUi, GLib, Gtk
 from .inputs import elided, hint, label
 from .link.fields import CONTROLS
 from .link.guard import guarded
-from .link.shown import breakable, stylise_words
+from .link.shown import PAINTING, TRAINING, ProgressWords, breakable, stylise_words
 from .link.text import tr
 from .link.tickets import Stage, Ticket
 from .link.topics import Topic
@@ -17,29 +17,31 @@ from .link.wording import progress_line
 from .look import IconButton, Picture
 from .widget import GAP, Entry, button, call_on, listen, named, open_menu, row, say, shown
 
-_PREVIEW_PX = 190
+_PREVIEW_PX, _STRIP_PX = 190, 140
 _PULSE_MS, _PULSE = 120, 0.06
 _HAS_PROGRESS = (Stage.RUNNING, Stage.FETCHING, Stage.INSERTING)
 
 
 class RunBar(Gtk.Box):
-    """The run under way, those that wait, and what `stylise`, the button that begins another, says."""
+    """The run under way, the training under way, those that wait, and what `stylise`, the button that begins another
+    run, says."""
 
     def __init__(self, studio: Any, stylise: Gtk.Button) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=GAP)
         self._studio = studio
         self.set_name("run-bar")
-        self.progress = Progress(studio)
+        self.progress = Progress(studio, PAINTING, _PREVIEW_PX)
+        self.training = Progress(studio, TRAINING, _STRIP_PX)
         self.queue = Queue(studio)
         self.stylise = named(stylise, "stylise", tr("Stylise"), "")
         self.why_not = hint()
         self.why_not.set_name("why-not")
-        for widget in (self.progress, self.queue, self.why_not):
+        for widget in (self.training, self.progress, self.queue, self.why_not):
             self.add(widget)
         # it is as wide as its longest words from the beginning, so that no button moves beneath the pointer
         stylise.connect("map", lambda *_: self._reserve())
         listen(self, studio, Topic.RUNS, self.refresh)
-        for topic in (Topic.SETTINGS, Topic.SUBJECT, Topic.STATUS):
+        for topic in (Topic.SETTINGS, Topic.SUBJECT, Topic.STATUS, Topic.TRAINED):
             listen(self, studio, topic, self._allow)
         self.refresh()
 
@@ -54,9 +56,11 @@ class RunBar(Gtk.Box):
 
     def refresh(self) -> None:
         """Show the runs."""
-        tickets = self._studio.tickets
+        tickets, trainings = self._studio.tickets, self._studio.trainings
         self.progress.show_ticket(tickets[0] if tickets else None)
-        self.queue.show_tickets(tickets[1:])
+        # one picture at a time: there is not the room for more
+        self.training.show_ticket(trainings[0] if trainings else None, has_room=not tickets)
+        self.queue.show_tickets((*tickets[1:], *trainings[1:]))
         words, _ = stylise_words(bool(tickets))
         if with_mnemonic(words) != self.stylise.get_label():
             self.stylise.set_label(with_mnemonic(words))
@@ -82,27 +86,26 @@ def with_mnemonic(words: str) -> str:
 
 
 class Progress(Gtk.Box):
-    """The run under way."""
+    """A run or a training under way; its preview is at most `limit` px high."""
 
-    def __init__(self, studio: Any) -> None:
+    def __init__(self, studio: Any, words: ProgressWords, limit: int) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=GAP)
         self._studio = studio
         self._ticket: Any = None
         self._seen: Any = None
         self._pulse = 0
-        self.preview = Picture(_PREVIEW_PX)
-        tip = tr("How it looks at present; it comes into the document at the end.")
-        named(self.preview, "preview", tr("Preview"), tip)
+        self._has_room = True
+        prefix = words.prefix
+        self.preview = Picture(limit)
+        named(self.preview, f"{prefix}preview", tr("Preview"), tr(words.preview))
         self.bar = Gtk.ProgressBar(show_text=True, pulse_step=_PULSE)
-        named(self.bar, "progress", tr("Progress"), tr("How far it is, over all its scales."))
+        named(self.bar, f"{prefix}progress", tr("Progress"), tr(words.bar))
         self.line = hint()
-        self.line.set_name("progress-line")
+        self.line.set_name(f"{prefix}progress-line")
         self.warnings = label()
-        self.warnings.set_name("warnings")
-        tip = tr("Stops it; nothing is added.")
-        self.stop = button(studio, "stop", tr("Stop"), tip, lambda: self._stop(keep=False))
-        tip = tr("Stops it and adds what is there so far as the new layer.")
-        self.keep = button(studio, "keep", tr("Stop & keep"), tip, lambda: self._stop(keep=True))
+        self.warnings.set_name(f"{prefix}warnings")
+        self.stop = button(studio, f"{prefix}stop", tr("Stop"), tr(words.stop), lambda: self._stop(keep=False))
+        self.keep = button(studio, f"{prefix}keep", tr("Stop & keep"), tr(words.keep), lambda: self._stop(keep=True))
         buttons = Gtk.Box(spacing=GAP, homogeneous=True)
         buttons.add(self.stop)
         buttons.add(self.keep)
@@ -114,9 +117,9 @@ class Progress(Gtk.Box):
         shown(self, False)
         self.connect("destroy", lambda *_: self._rest())
 
-    def show_ticket(self, ticket: Any) -> None:
-        """Show a run; None: there is none."""
-        self._ticket = ticket
+    def show_ticket(self, ticket: Any, *, has_room: bool = True) -> None:
+        """Show a run; None: there is none. Its picture is shown where there is room."""
+        self._ticket, self._has_room = ticket, has_room
         shown(self, ticket is not None)
         seen = (ticket.number, ticket.preview_number) if ticket is not None and ticket.preview else None
         if seen != self._seen:
@@ -127,7 +130,7 @@ class Progress(Gtk.Box):
             self._rest()
             return
         self._show_bar(ticket)
-        line = f"{ticket.title}\n{progress_line(ticket)}"
+        line = breakable(f"{ticket.title}\n{progress_line(ticket)}")
         if line != self.line.get_text():
             self.line.set_text(line)
         warnings = "\n".join(self._studio.warnings_of(ticket))
@@ -137,7 +140,7 @@ class Progress(Gtk.Box):
         self.keep.set_sensitive(not ticket.is_stopping and ticket.stage is Stage.RUNNING)
 
     def _show_preview(self) -> None:
-        shown(self.preview, self.preview.has_picture)
+        shown(self.preview, self._has_room and self.preview.has_picture)
 
     def _show_bar(self, ticket: Ticket) -> None:
         if ticket.stage not in _HAS_PROGRESS or ticket.job is None:
@@ -220,7 +223,7 @@ class Variations(Gtk.Box):
         call_on(studio, self.menu, "clicked", self._open_menu)
         self.add(self.begin)
         self.add(self.menu)
-        for topic in (Topic.RUNS, Topic.SETTINGS, Topic.SUBJECT, Topic.STATUS):
+        for topic in (Topic.RUNS, Topic.SETTINGS, Topic.SUBJECT, Topic.STATUS, Topic.TRAINED):
             listen(self, studio, topic, self._allow)
         self._allow()
 

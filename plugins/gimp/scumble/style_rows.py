@@ -15,10 +15,10 @@ from .link.canvas import Region
 from .link.fields import CONTROLS, MAX_STYLES
 from .link.guard import guarded
 from .link.settings import StyleRow
-from .link.shown import RegionChoice, layer_choices, region_choices, style_tip, with_unit
+from .link.shown import RegionChoice, layer_choices, region_choices, style_deeds, style_tip, with_unit
 from .link.text import tr
 from .link.topics import Topic
-from .look import IconButton, Thumbnail
+from .look import Flash, IconButton, Thumbnail
 from .widget import GAP, Entry, call_on, column, listen, named, open_menu, row, say, shown, while_alive
 
 _ICONS = {"mask": GimpUi.ICON_CHANNEL, "layer": GimpUi.ICON_LAYER, "gone": GimpUi.ICON_DIALOG_WARNING}
@@ -43,7 +43,12 @@ class StyleRows(Gtk.Box):
         call_on(studio, self.add_style, "clicked", self._open_menu)
         listen(self, studio, Topic.SETTINGS, self.refresh)
         listen(self, studio, Topic.SUBJECT, self.refresh)
+        listen(self, studio, Topic.TRAINED, self._mark)
         self.refresh()
+
+    def _mark(self) -> None:
+        for each in self.rows:
+            each.mark()
 
     def refresh(self) -> None:
         """Show the settings' styles; a row that stays keeps its widgets."""
@@ -99,7 +104,7 @@ class StyleRows(Gtk.Box):
 
 
 class Row(Gtk.Box):
-    """One style: its thumbnail, name, weight, region, and the button that takes it away."""
+    """One style: its thumbnail, name, weight, region, its menu, and the button that takes it away."""
 
     def __init__(self, studio: Any, index: int) -> None:
         super().__init__(spacing=GAP)
@@ -115,6 +120,11 @@ class Row(Gtk.Box):
         self.thumbnail.set_name(f"{name}-thumbnail")
         self.title = elided()
         self.title.set_name(f"{name}-name")
+        self.flash = Flash(f"{name}-flash")
+        shown(self.flash, False)
+        words = tr("Menu of style {number}", number=number)
+        self.more = IconButton(GimpUi.ICON_MENU_LEFT, f"{name}-menu", words, tr("Train it."))
+        call_on(studio, self.more, "clicked", self._open_menu)
         words, tip = tr("Remove style {number}", number=number), tr("Takes this style away.")
         self.remove_style = IconButton(GimpUi.ICON_WINDOW_CLOSE, f"{name}-remove", words, tip)
         change = guarded(studio, lambda value: studio.change_style(self._index, weight=value))
@@ -136,6 +146,7 @@ class Row(Gtk.Box):
             self._ask_for_picture()
             self.look()
         self._style = style
+        self.mark()
         self.weight.show_value(style.weight)
         self._show_regions(style, regions)
 
@@ -151,9 +162,23 @@ class Row(Gtk.Box):
             if widget.get_tooltip_text() != tip:
                 widget.set_tooltip_text(tip)
 
+    def mark(self) -> None:
+        """Say whether the style is trained."""
+        shown(self.flash, bool(self._studio.model_of(self._style)))
+
+    def entries(self) -> list[Entry]:
+        """What its menu offers."""
+        deeds = style_deeds(self._studio, self._index)
+        return [Entry(deed.name, deed.text, deed.action, deed.tip, deed.action is not None) for deed in deeds]
+
+    def _open_menu(self) -> None:
+        open_menu(self._studio, self.more, f"style-{self._index}-entries", self.entries())
+
     def _arrange(self) -> None:
         right, upper, lower = column(2), row(), Gtk.Box(spacing=GAP, homogeneous=True)
+        upper.pack_start(self.flash, False, False, 0)
         upper.pack_start(self.title, True, True, 0)
+        upper.pack_start(self.more, False, False, 0)
         upper.pack_start(self.remove_style, False, False, 0)
         lower.pack_start(self.weight, True, True, 0)
         lower.pack_start(self.region, True, True, 0)

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .link import colors
+from .link.shown import FLASH, flash_tip
+from .link.text import tr
 from .qt import Qt, QtCore, QtGui, QtWidgets, Signal, is_alive
 from .widget import named
 
 THUMBNAIL = 48
 """The side of a style's thumbnail, in px of the layout."""
+_FLASH = 0.95
+"""The side of a trained style's mark, in heights of a line."""
 _SMALL = 200_000
 """A picture file of fewer bytes is read at once."""
 
@@ -185,6 +189,25 @@ class Thumbnail(QtWidgets.QWidget):
         painter.setPen(QtGui.QPen(color, thick))
         edge = thick // 2
         painter.drawRect(box.adjusted(edge, edge, -1 - edge * (thick > 1), -1 - edge * (thick > 1)))
+        painter.end()
+
+
+class Flash(QtWidgets.QWidget):
+    """The mark of a trained style."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        named(self, name, tr("Trained"), flash_tip())
+        side = round(self.fontMetrics().height() * _FLASH)
+        self.setFixedSize(side, side)
+
+    def paintEvent(self, _event: Any) -> None:  # noqa: N802 - Qt's name
+        painter = QtGui.QPainter(self)
+        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(signal_color(self.palette(), "amber"))
+        corners = [QtCore.QPointF(x * self.width(), y * self.height()) for x, y in FLASH]
+        painter.drawPolygon(QtGui.QPolygonF(corners))
         painter.end()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .inputs import Elided, flat, hint
 from .link.fields import CONTROLS
-from .link.shown import breakable, stylise_words
+from .link.shown import PAINTING, TRAINING, ProgressWords, breakable, stylise_words
 from .link.text import tr
 from .link.tickets import Stage, Ticket
 from .link.topics import Topic
@@ -17,18 +17,19 @@ from .qt import Qt, QtCore, QtWidgets
 from .widget import call_on, discard, guarded, listen, named, plain
 
 _PARTS = 1000
-_PREVIEW_PX = 300
+_PREVIEW_PX, _STRIP_PX = 300, 140
 _HAS_PROGRESS = (Stage.RUNNING, Stage.FETCHING, Stage.INSERTING)
 
 
 class RunBar(QtWidgets.QWidget):
-    """The run under way, those that wait, and the button that begins another."""
+    """The run under way, the training under way, those that wait, and the button that begins another run."""
 
     def __init__(self, studio: Any) -> None:
         super().__init__()
         self._studio = studio
         self.setObjectName("run-bar")
-        self.progress = Progress(studio)
+        self.progress = Progress(studio, PAINTING, _PREVIEW_PX)
+        self.training = Progress(studio, TRAINING, _STRIP_PX)
         self.queue = Queue(studio)
         self.stylise = QtWidgets.QPushButton(plain(tr("Stylise")))
         named(self.stylise, "stylise", tr("Stylise"), "")
@@ -41,21 +42,23 @@ class RunBar(QtWidgets.QWidget):
         column, row = flat(QtWidgets.QVBoxLayout(self)), flat(QtWidgets.QHBoxLayout())
         row.addWidget(self.stylise, 1)
         row.addWidget(self.variations)
-        for widget in (self.progress, self.queue):
+        for widget in (self.training, self.progress, self.queue):
             column.addWidget(widget)
         column.addLayout(row)
         column.addWidget(self.why_not)
         call_on(studio, self.stylise.clicked, studio.run)
         listen(self, studio, Topic.RUNS, self.refresh)
-        for topic in (Topic.SETTINGS, Topic.SUBJECT, Topic.STATUS):
+        for topic in (Topic.SETTINGS, Topic.SUBJECT, Topic.STATUS, Topic.TRAINED):
             listen(self, studio, topic, self._allow)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the runs."""
-        tickets = self._studio.tickets
+        tickets, trainings = self._studio.tickets, self._studio.trainings
         self.progress.show_ticket(tickets[0] if tickets else None)
-        self.queue.show_tickets(tickets[1:])
+        # one picture at a time: there is not the room for more
+        self.training.show_ticket(trainings[0] if trainings else None, has_room=not tickets)
+        self.queue.show_tickets((*tickets[1:], *trainings[1:]))
         label, _ = stylise_words(bool(tickets))
         self.stylise.setText(plain(label))
         self.stylise.setAccessibleName(label)
@@ -72,30 +75,30 @@ class RunBar(QtWidgets.QWidget):
 
 
 class Progress(QtWidgets.QWidget):
-    """The run under way."""
+    """A run or a training under way; its preview is at most `limit` px high."""
 
-    def __init__(self, studio: Any) -> None:
+    def __init__(self, studio: Any, words: ProgressWords, limit: int) -> None:
         super().__init__()
         self._studio = studio
         self._ticket: Any = None
         self._shown: Any = None
-        self.preview = Picture(_PREVIEW_PX)
-        tip = tr("How it looks at present; it comes into the document at the end.")
-        named(self.preview, "preview", tr("Preview"), tip)
+        self._limit, prefix = limit, words.prefix
+        self.preview = Picture(limit)
+        named(self.preview, f"{prefix}preview", tr("Preview"), tr(words.preview))
         self.bar = QtWidgets.QProgressBar()
-        named(self.bar, "progress", tr("Progress"), tr("How far it is, over all its scales."))
+        named(self.bar, f"{prefix}progress", tr("Progress"), tr(words.bar))
         self.bar.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.bar.setMinimumWidth(60)
         self.line = hint()
-        self.line.setObjectName("progress-line")
+        self.line.setObjectName(f"{prefix}progress-line")
         self.warnings = QtWidgets.QLabel()
-        self.warnings.setObjectName("warnings")
+        self.warnings.setObjectName(f"{prefix}warnings")
         self.warnings.setWordWrap(True)
         self.warnings.setTextFormat(Qt.TextFormat.PlainText)
         self.stop = QtWidgets.QPushButton(plain(tr("Stop")))
-        named(self.stop, "stop", tr("Stop"), tr("Stops it; nothing is added."))
+        named(self.stop, f"{prefix}stop", tr("Stop"), tr(words.stop))
         self.keep = QtWidgets.QPushButton(plain(tr("Stop & keep")))
-        named(self.keep, "keep", tr("Stop & keep"), tr("Stops it and adds what is there so far as the new layer."))
+        named(self.keep, f"{prefix}keep", tr("Stop & keep"), tr(words.keep))
         column, row = flat(QtWidgets.QVBoxLayout(self)), flat(QtWidgets.QHBoxLayout())
         row.addWidget(self.stop, 1)
         row.addWidget(self.keep, 1)
@@ -106,19 +109,19 @@ class Progress(QtWidgets.QWidget):
         call_on(studio, self.keep.clicked, lambda: self._stop(keep=True))
         self.hide()
 
-    def show_ticket(self, ticket: Any) -> None:
-        """Show a run; None: there is none."""
+    def show_ticket(self, ticket: Any, *, has_room: bool = True) -> None:
+        """Show a run; None: there is none. Its picture is shown where there is room."""
         self._ticket = ticket
         self.setVisible(ticket is not None)
         preview = (ticket.number, ticket.preview_number) if ticket is not None and ticket.preview else None
         if preview != self._shown:
             self._shown = preview
             self.preview.show_picture(ticket.preview if preview else None)
-        self.preview.setVisible(self.preview.has_picture)
+        self.preview.setVisible(has_room and self.preview.has_picture)
         if ticket is None:
             return
         self._show_bar(ticket)
-        line = f"{ticket.title}\n{progress_line(ticket)}"
+        line = breakable(f"{ticket.title}\n{progress_line(ticket)}")
         if line != self.line.text():
             self.line.setText(line)
         warnings = "\n".join(self._studio.warnings_of(ticket))
@@ -129,7 +132,7 @@ class Progress(QtWidgets.QWidget):
 
     def set_limit(self, height: int) -> None:
         """The preview is at most this high, in px."""
-        self.preview.set_limit(max(24, min(_PREVIEW_PX, height)))
+        self.preview.set_limit(max(24, min(self._limit, height)))
 
     def _show_bar(self, ticket: Ticket) -> None:
         is_known = ticket.stage in _HAS_PROGRESS and ticket.job is not None

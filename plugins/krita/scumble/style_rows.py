@@ -12,10 +12,10 @@ from .library_popup import LibraryPopup
 from .link.canvas import Region
 from .link.fields import CONTROLS, MAX_STYLES
 from .link.settings import StyleRow
-from .link.shown import RegionChoice, layer_choices, region_choices, style_tip
+from .link.shown import RegionChoice, layer_choices, region_choices, style_deeds, style_tip
 from .link.text import tr
 from .link.topics import Topic
-from .look import IconButton, Thumbnail, icon
+from .look import Flash, IconButton, Thumbnail, icon
 from .qt import Qt, QtCore, QtGui, QtWidgets, is_alive
 from .widget import call_on, call_with, discard, guarded, listen, named, plain
 
@@ -46,7 +46,12 @@ class StyleRows(QtWidgets.QWidget):
         column.addWidget(self.add)
         listen(self, studio, Topic.SETTINGS, self.refresh)
         listen(self, studio, Topic.SUBJECT, self.refresh)
+        listen(self, studio, Topic.TRAINED, self._mark)
         self.refresh()
+
+    def _mark(self) -> None:
+        for row in self.rows:
+            row.mark()
 
     def refresh(self) -> None:
         """Show the settings' styles; a row that stays keeps its widgets."""
@@ -72,7 +77,7 @@ class StyleRows(QtWidgets.QWidget):
     def follow(self, before: QtWidgets.QWidget) -> None:
         """Have the Tab key come to the rows after a widget of the same window, and to the button after the rows."""
         self._before = before
-        stops = [stop for row in self.rows for stop in (row.weight, row.region, row.remove)]
+        stops = [stop for row in self.rows for stop in (row.weight, row.region, row.more, row.remove)]
         for stop in (*stops, self.add):
             QtWidgets.QWidget.setTabOrder(before, stop)
             before = stop
@@ -120,7 +125,7 @@ class StyleRows(QtWidgets.QWidget):
 
 
 class Row(QtWidgets.QFrame):
-    """One style: its thumbnail, name, weight, region, and the button that takes it away."""
+    """One style: its thumbnail, name, weight, region, its menu, and the button that takes it away."""
 
     def __init__(self, studio: Any, index: int) -> None:
         super().__init__()
@@ -136,6 +141,16 @@ class Row(QtWidgets.QFrame):
         self.thumbnail.setObjectName(f"{name}-thumbnail")
         self.name = Elided()
         self.name.setObjectName(f"{name}-name")
+        self.flash = Flash(f"{name}-flash")
+        self.flash.hide()
+        label = tr("Menu of style {number}", number=number)
+        self.more = IconButton("hamburger_menu_dots", "⋮", f"{name}-menu", label, tr("Train it."))
+        self._menu = QtWidgets.QMenu(self.more)
+        self._menu.setToolTipsVisible(True)
+        self._menu.aboutToShow.connect(guarded(studio, self._fill_menu))
+        self.more.setMenu(self._menu)
+        self.more.setPopupMode(QtWidgets.QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         tip = tr("Takes this style away.")
         self.remove = IconButton("docker_close", "✕", f"{name}-remove", tr("Remove style {number}", number=number), tip)
         self.weight = Spin(*weight.limits, weight.unit)
@@ -164,6 +179,7 @@ class Row(QtWidgets.QFrame):
             self._ask_for_picture()
             self.look()
         self._style = style
+        self.mark()
         self.weight.show_value(style.weight)
         self._show_regions(style, regions)
 
@@ -177,12 +193,28 @@ class Row(QtWidgets.QFrame):
         for widget in (self.thumbnail, self.name):
             widget.setToolTip(style_tip(self._style, is_there))
 
+    def mark(self) -> None:
+        """Say whether the style is trained."""
+        self.flash.setVisible(bool(self._studio.model_of(self._style)))
+
+    def _fill_menu(self) -> None:
+        self._menu.clear()
+        for deed in style_deeds(self._studio, self._index):
+            entry = self._menu.addAction(plain(deed.text))
+            entry.setObjectName(deed.name)
+            entry.setToolTip(deed.tip)
+            entry.setEnabled(deed.action is not None)
+            if deed.action is not None:
+                call_on(self._studio, entry.triggered, deed.action)
+
     def _arrange(self) -> None:
         row = flat(QtWidgets.QHBoxLayout(self))
         row.addWidget(self.thumbnail, 0, Qt.AlignmentFlag.AlignTop)
         right = flat(QtWidgets.QVBoxLayout(), 2)
         upper, lower = flat(QtWidgets.QHBoxLayout()), flat(QtWidgets.QHBoxLayout())
+        upper.addWidget(self.flash)
         upper.addWidget(self.name, 1)
+        upper.addWidget(self.more)
         upper.addWidget(self.remove)
         lower.addWidget(self.weight)
         lower.addWidget(self.region, 1)
