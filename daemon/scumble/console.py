@@ -60,9 +60,7 @@ def announce(painter: "Painter", content: Picture, recipe: Recipe, pictures: Map
     iterations = sum(level.iterations for level in plan.levels)
     size = finest.width, finest.height
     dtype = str(dtype_of(recipe.precision, painter.device)).removeprefix("torch.")
-    name = painter.features_name(recipe)
-    said = name if recipe.engine is Engine.FAST else f"{name} features"
-    say_plan(said, size, count, iterations, f"{painter.device}, {dtype}", plan.memory_mb)
+    say_plan(painter.features_name(recipe), size, count, iterations, f"{painter.device}, {dtype}", plan.memory_mb)
     if recipe.engine is Engine.FAST or recipe.features not in {"auto", "auto-caffe"}:
         return plan
     if painter.features(recipe).training is not Training.PHOTOGRAPHS:
@@ -87,8 +85,9 @@ def say_nothing_to_paint(is_selected: bool) -> None:
 
 def say_plan(features: str, size: tuple[int, int], levels: int, iterations: int, device: str, memory_mb: float) -> None:
     """Say what will be done, and with what; `size` is (width, height) in px."""
+    said = features if features.startswith("trained ") else f"{features} features"
     say(
-        f"{features} · {size[0]} × {size[1]} px, {_counted(levels, 'level')},"
+        f"{said} · {size[0]} × {size[1]} px, {_counted(levels, 'level')},"
         f" {_counted(iterations, 'iteration')} · {device} · about {memory_mb:.0f} MB"
     )
 

@@ -80,10 +80,11 @@ class Start(Enum):
 
 
 class StyleLoss(Enum):
-    """What is compared of a style: Gram matrices, or each position with its nearest neighbour in the style."""
+    """What is compared of a style: Gram matrices, each position with its nearest neighbour in the style, or both."""
 
     GRAM = "gram"
     NEIGHBOURS = "neighbours"
+    BOTH = "both"
 
 
 class ContentForm(Enum):

@@ -396,7 +396,7 @@ FIELDS: tuple[Field, ...] = (
         "style_loss",
         mark("Style loss"),
         "choice",
-        (("gram", mark("Gram matrices")), ("neighbours", mark("Nearest neighbours"))),
+        (("gram", mark("Gram matrices")), ("neighbours", mark("Nearest neighbours")), ("both", mark("Both"))),
         tip=mark("What is compared of a style: its statistics, or each place with the most similar one in the style."),
         group=_LOSS,
     ),

@@ -28,7 +28,8 @@ SIDES = (256, 512, 1024, 2048, 4096)
 AREAS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 REGIONS = (1, 2, 3, 4, 6, 8)
 SELECTED_SIDE, REGIONS_SIDE = 1024, 512
-ITERATIONS = 5
+FEWEST, MOST, ITERATED_PX = 5, 40, 2**22
+"""Iterations of a job: fewer the larger it is; the first ones of all are slower, until memory has settled."""
 
 Row = dict[str, float]
 Case = tuple[Picture, Recipe, dict[str, Picture]]
@@ -41,7 +42,8 @@ def measure(features: str = "embedded", rounds: int = 3, most: int = SIDES[-1]) 
 
     def case(side: int, masks: dict[str, np.ndarray], **fields: Any) -> Case:
         content = square(side)
-        recipe = Recipe(scales=1, iterations=(ITERATIONS,), size=side, features=features, **fields)
+        iterations = max(FEWEST, min(MOST, ITERATED_PX // side**2))
+        recipe = Recipe(scales=1, iterations=(iterations,), size=side, features=features, least_gain=0, **fields)
         pictures = {name: Picture(np.round(mask * 255).astype(np.uint8)[..., None]) for name, mask in masks.items()}
         return content, recipe, {**pictures, "style": style}
 

@@ -96,9 +96,11 @@ def weighting(recipe: Recipe, suited: Profile, architecture: str) -> Weighting:
     }
     balance = suited.content_at_60 * 10 ** ((60 - recipe.strength) / 20)
     neighbours: Mapping[str, float] = {}
-    if (recipe.style_loss or suited.style_loss) is StyleLoss.NEIGHBOURS:
+    compared = recipe.style_loss or suited.style_loss
+    if compared is not StyleLoss.GRAM:
         suiting = {name: weight for name, weight in suited.neighbour_layers.items() if name in order}
         neighbours = style if recipe.style_layers else suiting
+    if compared is StyleLoss.NEIGHBOURS:
         statistics = {}
     return Weighting(
         content_layers=content,
