@@ -65,8 +65,8 @@ def train(style: tuple[str, ...], images: str | None, output: str | None, **aske
         torch.set_num_threads(asked["threads"])
     studied = _studied(style)
     target = _target(output, studied)
-    course = _course(style, asked)
     painter = Painter(asked["device"])
+    course = _course(style, asked, gpu=painter.gpu)
     source = Drawn(asked["seed"]) if images is None else Photographs.of(Path(images))
     trainer = Trainer(course, studied, source, painter)
     state = target.with_suffix(".training")
@@ -112,10 +112,10 @@ def _target(output: str | None, studied: "Sequence[Studied]") -> Path:
     return path
 
 
-def _course(files: Sequence[str], asked: dict[str, Any]) -> "Course":
+def _course(files: Sequence[str], asked: dict[str, Any], *, gpu: bool) -> "Course":
     from scumble.engine.transformation import Upsampling
     from scumble.recipe import Recipe
-    from scumble.style_training.course import Course
+    from scumble.style_training.course import Course, suited
 
     data: dict[str, Any] = {
         "styles": [{"picture": f"style {number}: {Path(file).name}"} for number, file in enumerate(files, 1)],
@@ -130,7 +130,7 @@ def _course(files: Sequence[str], asked: dict[str, Any]) -> "Course":
     if asked["square"] % 4:
         raise ScumbleError("bad-recipe", f"--square {asked['square']}: it is no multiple of four.", "Choose 272.")
     return Course(
-        recipe=Recipe.parse(data),
+        recipe=suited(Recipe.parse(data), gpu=gpu),
         upsampling=Upsampling(asked["upsampling"]),
         **{name: asked[name] for name in ("steps", "size", "square", "batch", "width", "blocks", "seed")},
     )

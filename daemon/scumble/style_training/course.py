@@ -3,11 +3,14 @@
 import json
 from dataclasses import dataclass
 
+from scumble.engine.features import describe, profile
 from scumble.engine.transformation import Shape, Upsampling
-from scumble.recipe import Recipe
+from scumble.recipe import Recipe, StyleLoss
 
 WEAKEST, STRONGEST = 20.0, 100.0
 """Strengths that are asked for while it learns; those below are between the weakest and the content."""
+
+FEW_VOTES = 0.2
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,16 @@ class Course:
             "seed": self.seed,
         }
         return json.dumps({"recipe": self.recipe.as_dict(), **shape, **course}, sort_keys=True)
+
+
+def suited(recipe: Recipe, *, gpu: bool) -> Recipe:
+    """The recipe with what its features need where it does not say what is compared of a style. Where neighbours suit
+    them, these alone would teach a network the mean of all that is alike, which is a blur; with Gram matrices beside
+    them, and fewer votes, it learns strokes."""
+    if recipe.style_loss is not None or profile(describe(recipe.features, gpu=gpu)).style_loss is StyleLoss.GRAM:
+        return recipe
+    votes = {} if "vote_weight" in recipe.model_fields_set else {"vote_weight": FEW_VOTES}
+    return recipe.changed(style_loss=StyleLoss.BOTH.value, **votes)
 
 
 @dataclass(frozen=True)
