@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from scumble.engine.transformation import Shape, Upsampling
+from scumble.engine.shape import Shape, Upsampling
 from scumble.recipe import Recipe
 
 WEAKEST, STRONGEST = 20.0, 100.0
