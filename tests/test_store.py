@@ -156,6 +156,10 @@ RECORDS = st.builds(
 JUNK = st.sampled_from([None, [], {}, 7, "x", [[]], True, -1.5])
 
 
+LATER = {"training", "is_ending", "model"}
+"""What older records do not say."""
+
+
 @given(RECORDS)
 def test_a_record_comes_back_from_json_as_it_went(given):
     found = Record.from_dict(json.loads(json.dumps(given.as_dict())))
@@ -168,7 +172,7 @@ def test_a_damaged_record_is_refused_with_the_errors_that_are_announced(given, d
     damaged = given.as_dict()
     part = data.draw(st.sampled_from([damaged, damaged["order"], damaged["order"]["content"]]))
     name = data.draw(st.sampled_from(sorted(part)))
-    if data.draw(st.booleans()):
+    if data.draw(st.booleans()) and name not in LATER:
         del part[name]
         with pytest.raises((KeyError, TypeError, ValueError, ScumbleError)):
             Record.from_dict(damaged)
