@@ -203,7 +203,7 @@ def built_in(kind: str) -> _Factors:
     step = [0.010, 1.6e-6, 8.5e-6] if heavy is None else [0.04, 7e-6 * heavy, 8.5e-6]
     extra = [0.5, 5e-6, 1.2e-8] if heavy is None else [0.8, 10e-6 * heavy, 1.2e-8]
     if PASS in parts:
-        step, extra = [0.03, 1.1e-6], [0.02, 1e-8]
+        step, extra = [0.03, 1.5e-6], [0.02, 1e-8]
     around = [0.05, 6e-7]
     if parts[0].startswith(("cuda", "mps")):
         share = 0.02 if parts[0].startswith("cuda") else 0.1
