@@ -292,6 +292,21 @@ def test_a_model_that_is_a_path_is_refused(daemon, engine, name):
     assert daemon.ask("POST", "/v1/estimate", asked).code == "bad-recipe"
 
 
+def test_a_repeat_under_one_key_is_the_same_job_whatever_models_there_are_by_then(daemon):
+    keep(daemon, STYLE)
+    told = ("recipe", '{"engine": "fast", "size": 64}')
+    parts = told, ("content", CONTENT, "content"), ("style", STYLE, "style")
+    first = daemon.post(*parts, headers={"Idempotency-Key": "k"}).json["id"]
+    daemon.wait(first)
+    daemon.ask("DELETE", "/v1/models/night")
+    assert daemon.post(*parts, headers={"Idempotency-Key": "k"}).json["id"] == first
+    keep(daemon, STYLE, name="newer")
+    daemon.restart()
+    assert daemon.post(*parts, headers={"Idempotency-Key": "k"}).json["id"] == first
+    named = "recipe", '{"engine": "fast", "size": 64, "styles": [{"picture": "style", "model": "newer"}]}'
+    assert daemon.post(named, *parts[1:], headers={"Idempotency-Key": "k"}).code == "key-reused"
+
+
 def test_a_job_goes_on_from_a_pass_by_optimising(daemon):
     keep(daemon, STYLE)
     job = daemon.wait(fast(daemon).json["id"])

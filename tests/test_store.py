@@ -165,7 +165,7 @@ RECORDS = st.builds(
 JUNK = st.sampled_from([None, [], {}, 7, "x", [[]], True, -1.5])
 
 
-LATER = {"training", "is_ending", "model"}
+LATER = {"training", "found", "is_ending", "model"}
 """What older records do not say."""
 
 

@@ -29,7 +29,7 @@ from scumble.service.openapi import DATA, FORM, TEXT, Data, Form, Part
 from scumble.service.orders import Input, Order, Training
 from scumble.service.questions import Query, json_object, once, validated
 from scumble.service.settings import Limits
-from scumble.service.trained import completed, refuse_paths
+from scumble.service.trained import refuse_paths
 
 if TYPE_CHECKING:
     from scumble.service.library import Library
@@ -209,8 +209,7 @@ class Intake:
     def order(self, request: Request, batch: Batch, key: str | None) -> Order:
         """The order that a request holds; its pictures are kept as long as the batch lasts.
 
-        Errors: those of `receive`, bad-recipe, missing-picture, bad-picture, picture-too-large, bad-mask, empty-mask,
-        missing-model.
+        Errors: those of `receive`, bad-recipe, missing-picture, bad-picture, picture-too-large, bad-mask, empty-mask.
         """
         parts = receive(request, batch, self._limits)
         files = _named(parts.files)
@@ -219,7 +218,6 @@ class Intake:
         _check_names((CONTENT, *recipe.names), fields, files)
         said = validated(_OrderFields, fields, is_text=True)
         given = {CONTENT: _Given(files[CONTENT])} | {name: self._given(name, files, batch) for name in recipe.names}
-        recipe = completed(recipe, lambda name: (given[name].file.digest, given[name].crop))
         with self._turn:
             pictures = {name: self._picture(name, each) for name, each in given.items()}
             width, height = pictures[CONTENT].size

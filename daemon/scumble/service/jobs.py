@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -94,7 +95,7 @@ class Jobs:
     def submit(self, order: Order) -> tuple[Job, bool]:
         """Keep an order as a job; on the disk when this returns. True: it was kept already, under the same key.
 
-        Errors: key-reused, queue-full, disk-full, stopping.
+        Errors: key-reused, queue-full, disk-full, stopping, bad-recipe, missing-model, bad-model.
         """
         with self._submitting:
             with self._ledger.lock:
@@ -106,6 +107,7 @@ class Jobs:
             if waiting >= self.settings.limits.queue:
                 hint = "Wait for a job to end, or cancel one; `scumble serve --queue N` raises the limit."
                 raise ScumbleError("queue-full", f"{waiting} jobs are waiting, which is the limit.", hint)
+            order = _with_models(order)
             self.store.check_room(order.width * order.height * 4)
             live = self._ledger.add(Record(secrets.token_hex(8), 0, order, 0.0))
         log.info(
@@ -210,7 +212,6 @@ class Jobs:
             if name not in known and name != _EARLIER_RESULT:
                 hint = "A job that goes on has the pictures of the first one; post a new job to use another."
                 raise ScumbleError("missing-picture", f"There is no picture {name!r} in job {id}.", hint)
-        recipe = completed(recipe, lambda name: (known[name].digest, known[name].crop))
         with self.store.batch() as batch:
             batch.hold(old.digests)  # before it is asked whether they are still there
             data, _ = self.result(id)
@@ -298,7 +299,7 @@ class Jobs:
         bounds = request.bounds
         if bounds and (bounds.x + bounds.width > request.width or bounds.y + bounds.height > request.height):
             raise ScumbleError("bad-request", "bounds: they reach beyond the picture.")
-        answer = self._crew.answer(request, completed(Recipe.parse(request.recipe), self._known))
+        answer = self._crew.answer(request, completed(Recipe.parse(request.recipe), self._known)[0])
         if answer.problem is not None:
             raise ScumbleError(answer.problem.code, answer.problem.detail, answer.problem.hint)
         seconds, is_measured = self._paces.seconds(answer.kind, answer.levels, request.width * request.height)
@@ -362,6 +363,14 @@ class Jobs:
                 self._ledger.changed(live)
                 self._crew.dispatch()
         self._ledger.save()
+
+
+def _with_models(order: Order) -> Order:
+    if order.training is not None:
+        return order
+    known = {each.name: (each.digest, each.crop) for each in order.pictures}
+    recipe, found = completed(order.recipe, known.get)
+    return replace(order, recipe=recipe, found=found)
 
 
 def _area(recipe: Recipe) -> tuple[object, ...]:

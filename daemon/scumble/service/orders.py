@@ -52,7 +52,8 @@ class Order:
 
     `width` and `height` are the content's, `bounds` is what will be painted of it (None: nothing will). `key` is the
     client's idempotency key, `continues` the id of the job from whose result this one goes on. A `training` has no
-    content: its recipe says how losses are made, its width and height are those of the squares.
+    content: its recipe says how losses are made, its width and height are those of the squares. `found` are the styles,
+    by their places, whose models were not asked for by name but found.
     """
 
     recipe: Recipe
@@ -65,6 +66,7 @@ class Order:
     key: str | None = None
     continues: str | None = None
     training: Training | None = None
+    found: tuple[int, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -73,9 +75,12 @@ class Order:
 
     @property
     def fingerprint(self) -> str:
-        """What tells this order from another one."""
+        """What tells this order from another one; as it was asked for, whatever models there are."""
         content = self.content.as_dict() if self.content else None
-        parts: list[Any] = [self.recipe.as_dict(), content, [each.as_dict() for each in self.pictures]]
+        recipe = self.recipe.as_dict()
+        for place in self.found:
+            del recipe["styles"][place]["model"]
+        parts: list[Any] = [recipe, content, [each.as_dict() for each in self.pictures]]
         if self.training is not None:
             parts.append(self.training.as_dict())
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -72,6 +72,7 @@ class Record:
                 "lease_s": order.lease_s,
                 "key": order.key,
                 "continues": order.continues,
+                "found": list(order.found),
                 "training": order.training.as_dict() if order.training else None,
             },
             "result": [self.result.file, self.result.digest, self.result.bytes] if self.result else None,
@@ -96,8 +97,9 @@ class Record:
     def from_dict(cls, data: dict[str, Any]) -> "Record":
         """The inverse of `as_dict`; raises KeyError, TypeError, ValueError or ScumbleError for anything else."""
         order = data["order"]
-        # what was written before there were trainings does not speak of them
-        training = order["training"] if "training" in order else None  # noqa: SIM401 - damaged, it may be anything
+        # what was written before there were models does not speak of them; what was damaged may be anything
+        training = order["training"] if "training" in order else None  # noqa: SIM401
+        found = order["found"] if "found" in order else ()  # noqa: SIM401
         plain = {
             name: data[name]
             for name in (
@@ -119,6 +121,7 @@ class Record:
                 lease_s=order["lease_s"],
                 key=order["key"],
                 continues=order["continues"],
+                found=tuple(map(int, found)),
                 training=Training.from_dict(training) if training else None,
             ),
             result=Result(*data["result"]) if data["result"] else None,

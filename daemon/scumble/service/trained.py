@@ -24,16 +24,16 @@ def refuse_paths(recipe: Recipe) -> None:
             raise ScumbleError("bad-recipe", f"styles[{index}].model: {name!r:.80} is a file, not a name.", hint)
 
 
-def completed(recipe: Recipe, known: Callable[[str], Known | None]) -> Recipe:
-    """The recipe with a model for every style, if it paints with models; `known` says by what a picture is known.
+def completed(recipe: Recipe, known: Callable[[str], Known | None]) -> tuple[Recipe, tuple[int, ...]]:
+    """The recipe with a model for every style, if it paints with models; and the styles for which one was found.
 
-    Errors: bad-recipe, and missing-model, which names the style.
+    `known` says by what a picture is known. Errors: bad-recipe, bad-model, and missing-model, which names the style.
     """
     refuse_paths(recipe)
     if recipe.engine is Engine.OPTIMISE:
-        return recipe
+        return recipe, ()
     kept = models.by_picture()
-    styles = []
+    styles, found = [], []
     for index, style in enumerate(recipe.styles):
         data = style.model_dump(mode="json", exclude_defaults=True)
         if style.model is None:
@@ -43,11 +43,12 @@ def completed(recipe: Recipe, known: Callable[[str], Known | None]) -> Recipe:
                 hint = "Train it with `POST /v1/train` or `scumble train`, or use `engine: optimise`."
                 detail = f"styles[{index}]: no trained style is kept for {style.picture!r:.80}."
                 raise ScumbleError("missing-model", detail, hint)
+            found.append(index)
         else:
             name, _, which = style.model.partition("#")
             models.style_index(models.describe(models.find(name)), which or None)
         styles.append(data)
-    return recipe.changed(styles=styles)
+    return recipe.changed(styles=styles), tuple(found)
 
 
 def as_part(crop: Rectangle | None) -> models.Part | None:
