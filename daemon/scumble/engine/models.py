@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scumble.engine.download import cannot_write
 from scumble.engine.shape import Shape, Upsampling
 from scumble.engine.unsealed import Arrays, unsealed
 from scumble.errors import ScumbleError
@@ -110,15 +109,14 @@ class Model:
 
 
 def write(model: Model, path: Path) -> None:
-    """Write a model's file at once; ScumbleError `cannot-write`, and what was there is untouched."""
+    """Write a model's file at once; ScumbleError `cannot-write` or `disk-full`, and what was there is untouched."""
     fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        fresh.write_bytes(model.data())
-        fresh.replace(path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        fresh.unlink(missing_ok=True)
+    with _writing(path):
+        try:
+            fresh.write_bytes(model.data())
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Model:
