@@ -1,4 +1,5 @@
 """A worker that paints nothing: it turns every value of the content upside down, and misbehaves where it is told to.
+Of a training it only counts the steps.
 
     Jobs(settings, library, worker_command=fake_worker.COMMAND)
 
@@ -47,6 +48,7 @@ class FakeWorker:
         self.voice = os.fdopen(os.dup(1), "wb", buffering=0)
         self.jobs = queue.Queue()
         self.stops = {}
+        self.put_away = set()
         self.leaving = False
 
     def note(self, *words):
@@ -63,8 +65,11 @@ class FakeWorker:
     def hear(self):
         for line in sys.stdin.buffer:
             message = say.Order.validate_json(line)
-            if isinstance(message, say.Paint):
+            if isinstance(message, say.Paint | say.Train):
                 self.jobs.put(message)
+            elif isinstance(message, say.PutAway):
+                self.note("puts", message.job)
+                self.put_away.add(message.job)
             elif isinstance(message, say.Stop):
                 self.stops[message.job] = message.keep
             elif isinstance(message, say.Ask):
@@ -117,7 +122,7 @@ class FakeWorker:
         self.send(say.Memory(used_mb=1, free_mb=2))
         while not self.leaving and (order := self.jobs.get()) is not None:
             try:
-                word = self.paint(order)
+                word = self.train(order) if isinstance(order, say.Train) else self.paint(order)
             except Leaving:
                 word = say.Left(job=order.job)
             except ScumbleError as error:
@@ -125,6 +130,58 @@ class FakeWorker:
             self.note("ended", order.job, word.say)
             self.send(word)
             self.stops.pop(order.job, None)
+            self.put_away.discard(order.job)
+
+    def train(self, order):
+        seed, count = order.request.seed, order.request.steps
+        checkpoint = order.folder / "checkpoint.safetensors"
+        first = int(checkpoint.read_text()) if checkpoint.exists() else 0
+        self.note("began", order.job, first, None, self.device)
+        self.send(say.Began(job=order.job, features="fake", iterations=count, memory_mb=0))
+        done, stopped = first, order.ends
+        while done < count and not stopped:
+            time.sleep(STEP_S)
+            done += 1
+            write_private(checkpoint, str(done).encode(), durable=False)
+            if seed == KILLED_ONCE and done == 5 and first < 4:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if order.job in self.stops:
+                stopped = True
+                if not self.stops[order.job]:
+                    checkpoint.unlink()
+                    return say.Painted(job=order.job, stopped=True, seconds=1, iteration=done, iterations=count)
+            elif order.job in self.put_away or self.leaving:
+                if seed == LAST_WORDS:
+                    time.sleep(0.5)  # whatever is said meanwhile is not heard
+                raise Leaving
+            self.send(
+                say.Progress(
+                    job=order.job,
+                    iteration=done,
+                    iterations=count,
+                    scale=Scale(width=8, height=8, number=1, count=1),
+                    progress=done / count,
+                    seconds_left=(count - done) * STEP_S,
+                    losses={"total": 1 / done},
+                )
+            )
+        data = inverted(Image.new("RGB", (8, 6)))
+        write_private(order.folder / "result.png", data)
+        painted = say.Painted(
+            job=order.job,
+            stopped=done < count,
+            file="result.png",
+            digest=hashlib.sha256(data).hexdigest(),
+            bytes=len(data),
+            features="fake",
+            seconds=1,
+            iteration=done,
+            iterations=count,
+            model=order.request.name,
+        )
+        write_private(order.folder / "painted.json", painted.line())
+        checkpoint.unlink(missing_ok=True)
+        return painted
 
     def paint(self, order):
         recipe = Recipe.parse(order.recipe)

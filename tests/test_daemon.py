@@ -34,6 +34,7 @@ from daemons import (
     soft_mask,
     unborn,
 )
+from made_models import model
 from PIL import Image
 
 from scumble.client import Client
@@ -560,7 +561,8 @@ def test_every_call_of_the_description(daemon, description):
         assert answer.header("cache-control") is not None
         assert answer.header("x-content-type-options") == "nosniff"
         conforms(description, method, path.partition("?")[0], answer)
-        seen.add((method, re.sub(r"^(/v1/\w+)/[^/]+", r"\1/{id}", path.partition("?")[0])))
+        plain = re.sub(r"^(/v1/models)/[^/]+", r"\1/{name}", path.partition("?")[0])
+        seen.add((method, re.sub(r"^(/v1/(?!models)\w+)/[^/]+", r"\1/{id}", plain)))
         return answer
 
     for path in ("/", "/v1/health", "/v1/openapi.json", "/v1/presets", "/v1/jobs", "/v1/styles"):
@@ -595,6 +597,15 @@ def test_every_call_of_the_description(daemon, description):
     ask("DELETE", path, status=404)
     ask("DELETE", "/v1/styles/night", status=409)
     ask("POST", "/v1/estimate", {"recipe": {}, "width": 100, "height": 50})
+    body, media = form(("options", '{"steps": 100000, "features": "seeded-vgg11"}'), ("style", STYLE, "s"))
+    training = ask("POST", "/v1/train", body, {"Content-Type": media}, 202).header("location")
+    ask("DELETE", training, status=204)
+    data = model(STYLE).data()
+    kept = ask("POST", "/v1/models?name=mine", data, {"Content-Type": "application/octet-stream"}, 201)
+    for path in ("/v1/models", kept.header("location"), f"{kept.header('location')}/thumbnail?style=1"):
+        ask("HEAD", path)
+        ask("GET", path)
+    ask("DELETE", kept.header("location"), status=204)
     wanted = {(method.upper(), path) for path, calls in description["paths"].items() for method in calls}
     assert seen == wanted - {("POST", "/v1/shutdown")}
 

@@ -12,7 +12,7 @@ from scumble.errors import ScumbleError
 from scumble.picture import Picture, encode
 from scumble.protocol import Rectangle
 from scumble.service import intake as module
-from scumble.service.intake import Intake, new_style, receive, refuse_path
+from scumble.service.intake import Intake, model_file, model_name, new_style, receive, refuse_path, whole
 from scumble.service.library import Library
 from scumble.service.settings import Limits
 from scumble.service.store import Store
@@ -430,3 +430,35 @@ def test_a_bad_style_is_refused_by_the_name_of_its_field(desk, parts, code, word
     with pytest.raises(ScumbleError) as refused:
         style(desk, **parts)
     assert (refused.value.code, word in refused.value.detail) == (code, True)
+
+
+# ------------------------------------------------------------------------------------------------------------ models
+
+
+def test_a_model_comes_as_a_file_and_not_more_of_it_than_a_model_can_be(desk, monkeypatch):
+    monkeypatch.setattr(module.models, "LARGEST", 1000)
+    with desk.store.batch() as batch:
+        assert whole(model_file(raw(b"x" * 1000, "application/octet-stream"), batch)) == b"x" * 1000
+        for code, sent in (
+            ("request-too-large", raw(b"x" * 1001, "application/octet-stream")),
+            ("unsupported-media", raw(b"x", "application/json")),
+        ):
+            with pytest.raises(ScumbleError) as refused:
+                model_file(sent, batch)
+            assert refused.value.code == code
+    assert desk.incoming() == [] == desk.pictures()
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("night", "night"),
+        ("Dunes: evening", "Dunes- evening"),
+        ("../..", "style"),
+        ("夜", "style"),
+        ("n" * 300, "n" * 80),
+    ],
+)
+def test_a_model_is_called_as_its_style_as_far_as_that_can_be(label, name):
+    assert model_name(label) == name
+    assert module.models.NAME.fullmatch(name)

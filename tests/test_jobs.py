@@ -37,14 +37,14 @@ from PIL import Image
 
 from scumble.errors import ScumbleError
 from scumble.picture import Picture, encode
-from scumble.protocol import ContinueRequest, EstimateRequest, Rectangle, State
+from scumble.protocol import ContinueRequest, EstimateRequest, Kind, Rectangle, State, TrainRequest
 from scumble.recipe import Recipe
 from scumble.service import crew, housekeeping, logs, workers
 from scumble.service import jobs as jobs_module
 from scumble.service import messages as say
 from scumble.service.jobs import Jobs
 from scumble.service.library import Library
-from scumble.service.orders import Input, Order
+from scumble.service.orders import Input, Order, Training
 from scumble.service.settings import Limits, Settings
 from scumble.service.store import Store
 
@@ -122,6 +122,15 @@ class Desk:
         content = Input("content", batch.put(png(picture(number))))
         bounds = Rectangle(x=0, y=0, width=8, height=6)
         return Order(recipe, content, pictures, 8, 6, **{"bounds": bounds, **fields})
+
+    def train(self, steps=LONG, seed=0, **fields):
+        """Order a training; its id."""
+        asked = TrainRequest(name="learnt", styles=("style",), steps=steps, seed=seed)
+        with self.jobs.store.batch() as batch:
+            style = Input("style", batch.put(png(picture(9))))
+            recipe = Recipe(styles=[{"picture": "style"}])
+            order = Order(recipe, None, (style,), 8, 8, None, training=Training(asked, ("style",)), **fields)
+            return self.jobs.submit(order)[0].id
 
     def submitted(self, number=0, iterations=1, seed=0, **fields):
         with self.jobs.store.batch() as batch:
@@ -1393,6 +1402,183 @@ def test_health_says_how_it_stands(desk):
     assert "secret" not in repr(health)
     assert desk.jobs.list(1)[0].id == queued
     assert [job.id for job in desk.jobs.list(state=State.RUNNING)] == [running]
+
+
+# ----------------------------------------------------------------------------------------------------------- trainings
+
+
+def learning(desk, id, steps=3):
+    return desk.follow(id, lambda job: job.state is State.RUNNING and job.iteration >= steps)
+
+
+def test_a_training_is_told_of_and_ends_with_a_model(desk):
+    id = desk.train(steps=10)
+    job = learning(desk, id)
+    assert (job.kind, job.phase, job.iterations, job.model) == (Kind.TRAIN, "training", 10, None)
+    job = desk.done(id)
+    assert (job.model, job.has_result, job.iteration) == ("learnt", True, 10)
+    assert desk.image(id).size == (8, 6)
+    refused("not-found", desk.jobs.mask, id)
+    refused("wrong-state", desk.jobs.go_on, id, ContinueRequest(), None)
+
+
+def test_a_training_makes_way_for_a_painting_and_goes_on_from_where_it_was(desk):
+    training = desk.train()
+    reached = learning(desk, training).iteration
+    painting = desk.submit(3, iterations=5)
+    assert is_result(desk.image(desk.done(painting).id), 3)
+    job = learning(desk, training, reached + 5)
+    assert job.warnings == []
+    told = [words for words in desk.diary() if words[0] in {"began", "ended", "puts"}]
+    assert [words[:2] for words in told[:6]] == [
+        ["began", training],
+        ["puts", training],
+        ["ended", training],
+        ["began", painting],
+        ["ended", painting],
+        ["began", training],
+    ]
+    assert int(desk.began(training)[1][2]) >= reached
+
+
+def test_a_training_begins_after_all_paintings_that_wait_also_one_that_came_later(desk):
+    first = desk.submit(1, iterations=20)
+    training = desk.train(steps=2)
+    second, third = desk.submit(2), desk.submit(3)
+    assert desk.queue()[-1] == training
+    desk.done(training)
+    assert [words[1] for words in desk.began()] == [first, second, third, training]
+
+
+def test_no_training_begins_while_a_painting_waits_for_room(desk):
+    painting = desk.submit(seed=NO_ROOM)
+    until(lambda: desk.began(painting))
+    training = desk.train(steps=2)
+    time.sleep(0.3)
+    assert desk.state(training) is State.QUEUED
+    assert not desk.began(training)
+
+
+def test_a_training_does_not_make_way_for_what_cannot_be_begun(desk, monkeypatch):
+    training = desk.train()
+    learning(desk, training)
+    monkeypatch.setattr(desk.jobs._crew, "_has_room", lambda live: live.kind is Kind.TRAIN)
+    desk.submit()
+    learning(desk, training, desk.jobs.get(training).iteration + 10)
+    assert not desk.diary("puts")
+
+
+def test_moves_keep_trainings_behind_paintings_and_paintings_in_their_order(idle):
+    first, training, second = idle.submit(1), idle.train(), idle.submit(2)
+    assert idle.queue() == [first, second, training]
+    idle.jobs.move(second, 0)
+    idle.jobs.move(training, 0)
+    assert idle.queue() == [second, first, training]
+    other = idle.train()
+    idle.jobs.move(other, 0)
+    assert idle.queue() == [second, first, other, training]
+
+
+def test_only_as_many_trainings_make_way_as_paintings_come(tmp_path):
+    desk = Desk(tmp_path / "home")
+    desk.mood("two")
+    with desk.open():
+        trainings = [desk.train(), desk.train()]
+        for each in trainings:
+            learning(desk, each)
+        desk.done(desk.submit(iterations=20))
+        assert len(desk.diary("puts")) == 1
+
+
+def test_a_training_that_is_stopped_while_it_is_put_away_is_kept_or_not(desk):
+    for keep, model in ((True, "learnt"), (False, None)):
+        training = desk.train()
+        reached = learning(desk, training).iteration
+        painting = desk.submit(iterations=LONG)
+        desk.running(painting)
+        job = desk.jobs.stop(training, keep)
+        assert (job.state, job.phase) == ((State.QUEUED, "stopping") if keep else (State.STOPPED, "finished"))
+        desk.jobs.stop(painting, False)
+        job = desk.follow(training)
+        assert (job.state, job.model, job.has_result) == (State.STOPPED, model, keep)
+        assert job.iteration >= reached
+        assert not (desk.folder(training) / say.CHECKPOINT).exists()
+
+
+def test_a_training_that_was_never_begun_is_stopped_with_nothing(idle):
+    job = idle.jobs.stop(idle.train(), keep=True)
+    assert (job.state, job.has_result, job.model) == (State.STOPPED, False, None)
+
+
+def test_a_stop_that_comes_while_a_training_is_being_put_away_is_not_lost(desk):
+    for keep, model in ((True, "learnt"), (False, None)):
+        training = desk.train(seed=LAST_WORDS)
+        learning(desk, training)
+        painting = desk.submit()
+        until(lambda training=training: ["puts", training] in desk.diary("puts"))
+        desk.jobs.stop(training, keep)
+        job = desk.follow(training)
+        assert (job.state, job.model) == (State.STOPPED, model)
+        desk.done(painting)
+
+
+def test_a_training_outlives_its_worker(desk):
+    job = desk.done(desk.train(steps=8, seed=KILLED_ONCE))
+    assert (job.iteration, job.model) == (8, "learnt")
+    assert [int(words[2]) for words in desk.began(job.id)] == [0, 5]
+    assert job.warnings == ["The painting process ended unexpectedly, and was started again."]
+
+
+def test_a_training_and_a_stop_to_keep_it_outlive_the_daemon(tmp_path):
+    desk = Desk(tmp_path / "home")
+    with desk.open():
+        going, ending = desk.train(), desk.train()
+        reached = learning(desk, going).iteration
+    with desk.open():
+        learning(desk, going, reached + 2)
+        desk.jobs.stop(going, keep=True)
+        desk.follow(going)
+        reached = learning(desk, ending).iteration
+        desk.running(desk.submit(iterations=LONG))
+        assert desk.jobs.stop(ending, keep=True).state is State.QUEUED
+    with desk.open():
+        painting = next(job for job in desk.jobs.list() if job.kind is Kind.PAINT)
+        desk.jobs.stop(painting.id, keep=False)
+        job = desk.follow(ending)
+        assert (job.state, job.model) == (State.STOPPED, "learnt")
+        assert job.iteration >= reached
+
+
+def test_the_lease_of_a_training_that_is_to_be_kept_does_not_end(desk):
+    training = desk.train(lease_s=0.3)
+    learning(desk, training)
+    painting = desk.submit(iterations=LONG)
+    desk.running(painting)
+    desk.jobs.stop(training, keep=True)
+    time.sleep(0.8)
+    desk.jobs.stop(painting, keep=False)
+    assert desk.follow(training).model == "learnt"
+
+
+def test_a_training_that_nobody_asks_after_is_stopped(desk):
+    training = desk.train(lease_s=0.3)
+    learning(desk, training)
+    time.sleep(0.8)
+    job = desk.follow(training)
+    assert (job.state, job.model) == (State.STOPPED, None)
+
+
+def test_a_training_posted_twice_under_one_key_is_one(desk):
+    first = desk.train(steps=2, key="k")
+    assert desk.train(steps=2, key="k") == first
+    refused("key-reused", desk.train, 3, key="k")
+
+
+def test_a_damaged_report_does_not_train_again(desk):
+    id = desk.done(desk.train(steps=2)).id
+    (desk.folder(id) / "result.png").write_bytes(b"damage")
+    refused("result-gone", desk.jobs.result, id)
+    assert (desk.state(id), len(desk.began(id))) == (State.DONE, 1)
 
 
 # ----------------------------------------------------------------------------------------------------------- estimates

@@ -159,7 +159,8 @@ def appears(folder, name):
 def test_nothing_is_lost_and_nothing_doubled_by_kill_9(tmp_path):
     daemon = Sabotaged(tmp_path / "daemon")
     daemon.do(EVALUATE, "import time; time.sleep(0.05)")
-    daemon.do(PAINTER, "import __main__; __main__._CHECKPOINT_S, __main__._SHARE = 0.2, 1")
+    often = "import __main__, scumble.service.rhythm as rhythm; __main__._CHECKPOINT_S, rhythm.SHARE = 0.2, 1"
+    daemon.do(PAINTER, often)
     rng = random.Random(50)
     clients = Clients(daemon, seed=5)
     seen, came = set(), Counter()

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from scumble.errors import CATALOGUE
 from scumble.protocol import Rectangle, State
-from scumble.service.openapi import BINARY, TEXT, Answer, Form, Header, Part, Registry
+from scumble.service.openapi import BINARY, TEXT, Answer, Data, Form, Header, Part, Registry
 from scumble.service.questions import Query
 
 
@@ -124,6 +124,16 @@ def test_a_form_is_described():
     assert media["encoding"] == {"place": {"contentType": "application/json"}}
     _, call = described("POST", "/v1/things", "A thing.", Answer(200, "It."), body=Form(()))
     assert call["requestBody"]["content"]["multipart/form-data"]["schema"]["additionalProperties"] is False
+
+
+def test_a_file_is_described():
+    _, call = described("POST", "/v1/things", "A thing.", Answer(200, "It."), body=Data("A file."))
+    assert call["requestBody"] == {
+        "required": True,
+        "description": "A file.",
+        "content": {"application/octet-stream": {"schema": BINARY}},
+    }
+    assert "415" in call["responses"]
 
 
 def test_every_call_can_be_refused_in_the_usual_ways():

@@ -26,13 +26,13 @@ enabled = false
 # What makes a good request of these cannot all be said in a schema: that pictures are pictures of equal size, that a
 # recipe names what is there, that a crop lies inside.
 [[operations]]
-include-path-regex = "^/v1/(jobs|estimate|styles)(/[^/]+(/continue)?)?$"
+include-path-regex = "^/v1/(jobs|estimate|styles|models|train)(/[^/]+(/continue)?)?$"
 include-method = ["POST", "PATCH"]
 checks.positive_data_acceptance.enabled = false
 
 # In a form everything is text, so that nothing is of a wrong type.
 [[operations]]
-include-path = ["/v1/jobs", "/v1/styles"]
+include-path = ["/v1/jobs", "/v1/styles", "/v1/train"]
 include-method = "POST"
 checks.negative_data_rejection.enabled = false
 """

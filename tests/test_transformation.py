@@ -6,7 +6,8 @@ from helpers import noise
 
 from scumble.engine import passing
 from scumble.engine.passing import Network
-from scumble.engine.transformation import POWERS, Shape, Transformation, Upsampling, mixed
+from scumble.engine.shape import POWERS, Shape, Upsampling
+from scumble.engine.transformation import Transformation, mixed
 
 STRENGTH = 45.0
 

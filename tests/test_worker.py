@@ -4,8 +4,9 @@ import pytest
 
 from scumble.engine.painter import Painter
 from scumble.recipe import Recipe
-from scumble.service import worker
-from scumble.service.worker import _Rhythm, kind
+from scumble.service import rhythm
+from scumble.service.rhythm import Rhythm
+from scumble.service.worker import kind
 
 
 class Clock:
@@ -13,12 +14,12 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 100.0
-        monkeypatch.setattr(worker, "now", lambda: self.now)
+        monkeypatch.setattr(rhythm, "now", lambda: self.now)
 
 
 @pytest.mark.parametrize(("cost_s", "share"), [(0.001, 1 / 1000), (0.015, 0.015), (0.5, 1 / 60)])
 def test_what_is_done_on_the_way_takes_its_share_of_the_time_and_no_more(monkeypatch, cost_s, share):
-    clock, rhythm, spent = Clock(monkeypatch), _Rhythm(1.0), 0.0
+    clock, shown, spent = Clock(monkeypatch), Rhythm(1.0), 0.0
 
     def show():
         nonlocal spent
@@ -27,14 +28,14 @@ def test_what_is_done_on_the_way_takes_its_share_of_the_time_and_no_more(monkeyp
 
     while clock.now < 700:  # ten minutes of iterations of 50 ms
         clock.now += 0.05
-        rhythm.perhaps(show)
+        shown.perhaps(show)
     assert spent / 600 <= share * 1.02 + cost_s / 600
     assert spent / 600 > share * 0.8
 
 
 def test_the_first_time_is_at_once_unless_it_is_to_wait(monkeypatch):
     clock, done = Clock(monkeypatch), []
-    at_once, later = _Rhythm(10.0), _Rhythm(10.0, waits_first=True)
+    at_once, later = Rhythm(10.0), Rhythm(10.0, waits_first=True)
     at_once.perhaps(lambda: done.append("at once"))
     later.perhaps(lambda: done.append("too early"))
     clock.now += 10.1

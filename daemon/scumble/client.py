@@ -39,6 +39,8 @@ from scumble.protocol import (
     Health,
     Job,
     JobList,
+    Model,
+    ModelList,
     MoveRequest,
     Preset,
     PresetList,
@@ -49,6 +51,7 @@ from scumble.protocol import (
     Style,
     StyleChange,
     StyleList,
+    TrainRequest,
 )
 from scumble.upload import (
     MEDIA_TYPES,
@@ -61,13 +64,14 @@ from scumble.upload import (
     job_parts,
     picture_part,
     plain,
+    style_parts,
 )
 
 OnProgress = Callable[[Job], bool | None]
 """Told how far a job is; a true answer stops it and keeps what is there."""
 Box = Rectangle | tuple[int, int, int, int]
 """A part of a picture, in px: x, y, width, height."""
-Model = TypeVar("Model", bound=BaseModel)
+Given = TypeVar("Given", bound=BaseModel)
 
 _CONNECT_S = 10.0
 _LONGEST_PAUSE_S = 10.0
@@ -405,6 +409,46 @@ class Client:
         """The picture of a style as it was given, its crop not applied. Errors: not-found."""
         return decode(self._call("GET", f"{_style_path(style)}/picture", accept="*/*").content, name="the style")
 
+    # ------------------------------------------------------------------------------------------- trained styles
+
+    def models(self) -> list[Model]:
+        """The models that are kept; a recipe names one in a style's `model`."""
+        return self._ask(ModelList, "GET", "/v1/models").models
+
+    def add_model(self, file: str | os.PathLike[str] | bytes, name: str | None = None) -> Model:
+        """Keep a .scumble file, given by its path or as bytes, under its own name or another; see what it answers: a
+        model of that name that is there already stays. Errors: bad-model, missing-file, bad-request, disk-full."""
+        data, stem = (file, "model") if isinstance(file, bytes) else _file(Path(file))
+        params = {"name": name or stem}
+        return self._ask(Model, "POST", "/v1/models", params=params, data=data)
+
+    def remove_model(self, model: Model | str) -> None:
+        """Remove a model that is kept. Errors: not-found."""
+        self._call("DELETE", f"/v1/models/{_step(model.name if isinstance(model, Model) else model)}")
+
+    def train(
+        self,
+        styles: Sequence[Source],
+        *,
+        name: str | None = None,
+        lease_s: float | None = None,
+        key: str | None = None,
+        **options: Any,
+    ) -> Job:
+        """Have one model trained for one or several `styles`, pictures or `library:ID`s; it is in the queue when this
+        returns. It waits for all paintings. Follow it as any job: its result is a report, its `model` the name under
+        which it is kept then.
+
+        `name` is that which is wished for, `options` are the other fields of `scumble.protocol.TrainRequest`: `steps`,
+        `size`, `square`, … Errors: bad-request, bad-recipe, missing-picture, bad-picture, queue-full, …
+        """
+        names, parts = style_parts(styles)
+        said: dict[str, Any] = {"name": name, "lease_s": lease_s}
+        said = {each: value for each, value in said.items() if value is not None}
+        request = _question(TrainRequest, styles=names, **said, **options)
+        parts.insert(0, field("options", request.model_dump_json(exclude_unset=True), "application/json"))
+        return self._ask(Job, "POST", "/v1/train", body=Body(parts), key=key or str(uuid.uuid4()))
+
     # --------------------------------------------------------------------------------------------------- details
 
     def _job(self, job: Job | str, after: int | None, wait_s: float, patience_s: float) -> Job:
@@ -438,7 +482,7 @@ class Client:
                 return True
         return False
 
-    def _ask(self, answer: type[Model], method: str, path: str, **how: Any) -> Model:
+    def _ask(self, answer: type[Given], method: str, path: str, **how: Any) -> Given:
         response = self._call(method, path, **how)
         return _parsed(answer, response.content, self.url)
 
@@ -499,6 +543,7 @@ class Client:
         params: Mapping[str, str] | None = None,
         json: BaseModel | None = None,
         body: Body | None = None,
+        data: bytes | None = None,
         accept: str = "application/json",
     ) -> requests.Response:
         headers = {"Accept": f"{accept}, application/problem+json", "User-Agent": f"scumble/{__version__}"}
@@ -506,17 +551,19 @@ class Client:
             if not (key.isascii() and key.isprintable()):
                 raise ScumbleError("bad-request", "The key holds letters that are not printable ASCII.")
             headers["Idempotency-Key"] = key
-        data: Body | bytes | None = body
-        if json is not None:
+        sent: Body | bytes | None = body if data is None else data
+        if data is not None:
+            headers["Content-Type"] = "application/octet-stream"
+        elif json is not None:
             headers["Content-Type"] = "application/json"
-            data = json.model_dump_json(exclude_unset=True).encode()
+            sent = json.model_dump_json(exclude_unset=True).encode()
         elif body is not None:
             headers["Content-Type"] = body.content_type
         response = self._session.request(
             method,
             self.url + path,
             params=params,
-            data=data,  # type: ignore[arg-type]  # requests streams whatever has a length and can be gone through
+            data=sent,  # type: ignore[arg-type]  # requests streams whatever has a length and can be gone through
             headers=headers,
             timeout=(_CONNECT_S, timeout_s),
             allow_redirects=False,
@@ -570,7 +617,7 @@ def _error(problem: Problem | None) -> ScumbleError:
     return ScumbleError(problem.code if problem.code in CATALOGUE else "internal", problem.detail, problem.hint)
 
 
-def _parsed(answer: type[Model], data: bytes, url: str) -> Model:
+def _parsed(answer: type[Given], data: bytes, url: str) -> Given:
     try:
         return answer.model_validate_json(data)
     except ValidationError as error:
@@ -618,6 +665,16 @@ def _style_path(style: Style | str) -> str:
     return f"/v1/styles/{_step(style.id if isinstance(style, Style) else style.removeprefix(LIBRARY))}"
 
 
+def _file(path: Path) -> tuple[bytes, str]:
+    """The bytes of a model's file, and its name."""
+    try:
+        return path.read_bytes(), path.stem
+    except FileNotFoundError as error:
+        raise ScumbleError("missing-file", f"There is no file {path}.") from error
+    except OSError as error:
+        raise ScumbleError("bad-model", f"{path} cannot be read: {error.strerror or error}.") from error
+
+
 def _step(id: str) -> str:
     if id in {"", ".", ".."}:  # which in a path mean something else
         raise ScumbleError("not-found", f"There is nothing with the id {id!r}.")
@@ -631,7 +688,7 @@ def _rectangle(box: Box | None) -> Rectangle | None:
     return _question(Rectangle, x=x, y=y, width=width, height=height)
 
 
-def _question(model: type[Model], code: str = "bad-request", **values: Any) -> Model:
+def _question(model: type[Given], code: str = "bad-request", **values: Any) -> Given:
     try:
         return model(**values)
     except ValidationError as error:

@@ -1,9 +1,11 @@
 """What goes over the wire: the models of the daemon's HTTP API, version 1, for the daemon and its clients alike.
 
-A **job** is one picture to be painted. It is *queued*, then *running*, then *done*, *stopped* (by somebody, with or
-without a result) or *failed*. Its **sequence number** changes whenever something about it does; its **preview number**
-whenever there is a new intermediate picture. A **lease** is how long a job lives without anybody asking after it. A
-**style** of the library is a picture that the daemon keeps; a recipe names it `library:ID`.
+A **job** is one picture to be painted, or one training. It is *queued*, then *running*, then *done*, *stopped* (by
+somebody, with or without a result) or *failed*. Its **sequence number** changes whenever something about it does; its
+**preview number** whenever there is a new intermediate picture. A **lease** is how long a job lives without anybody
+asking after it. A **style** of the library is a picture that the daemon keeps; a recipe names it `library:ID`. A
+**model** is a network that was trained for some styles, and paints after them in one pass; those that are *kept* go by
+their names. A **training** makes one. It waits for all paintings, and makes way for them when it runs.
 
 Sizes and places are in px of the content picture unless said otherwise, times in seconds.
 """
@@ -47,6 +49,13 @@ class State(Enum):
         return self in {State.DONE, State.STOPPED, State.FAILED}
 
 
+class Kind(Enum):
+    """What a job does."""
+
+    PAINT = "paint"
+    TRAIN = "train"
+
+
 class Rectangle(_Question):
     """A part of a picture, in px from its upper left corner."""
 
@@ -85,17 +94,18 @@ class Scale(_Answer):
 
 
 class Job(_Answer):
-    """One picture to be painted, and how far it is."""
+    """One picture to be painted, or one training, and how far it is."""
 
     id: str
+    kind: Kind = Kind.PAINT
     state: State
     phase: str
-    """What is being done right now: waiting, preparing, painting, saving, or finished."""
+    """What is being done right now: waiting, preparing, painting, training, saving, or finished."""
     position: int | None = None
     """How many jobs are before it in the queue, while it is queued."""
     iteration: int = 0
     iterations: int = 0
-    """Of all scales together; 0 until it is known."""
+    """Of all scales together, or the steps of a training; 0 until it is known."""
     scale: Scale | None = None
     progress: float = 0.0
     """From 0 to 1."""
@@ -113,13 +123,16 @@ class Job(_Answer):
     preview: int = 0
     """The number of the newest preview; 0: there is none yet."""
     width: int
-    """Of the content, and so of the result."""
+    """Of the content, and so of the result; of a training that of the squares it looks at."""
     height: int
     bounds: Rectangle | None = None
     """The part of the content that is painted; nothing outside it changes."""
     preview_bounds: Rectangle | None = None
     """The part of the content that previews show."""
     has_result: bool = False
+    """Whether there is a picture: the painting, or the report of a training."""
+    model: str | None = None
+    """What the model is called that a training has made, once it is kept."""
     problem: Problem | None = None
     """Why it failed."""
     recipe: dict[str, Any]
@@ -150,6 +163,35 @@ class ContinueRequest(_Question):
     changes: dict[str, Any] = {}
     """Fields of the recipe with other values: strength, weights of the styles, ..."""
     lease_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+
+
+class TrainRequest(_Question):
+    """What to train: a network that paints in one pass, on squares of pictures that are drawn as it goes."""
+
+    styles: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=300)], ...], Field(max_length=16)] = ()
+    """The pictures to learn, by the names of their parts or as `library:ID`; none: all that are sent, in order."""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,99}$")] | None = None
+    """What to call the model; none: as the first style is called. Where there is another of that name: `NAME-2`, …"""
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1500
+    """How long."""
+    size: Annotated[int, Field(ge=64, le=4096)] = 512
+    """The working size at which its strokes are to have their size."""
+    square: Annotated[int, Field(ge=32, le=1024, multiple_of=4)] = 272
+    """The side of the squares it looks at."""
+    batch: Annotated[int, Field(ge=1, le=64)] = 2
+    """Squares in a step."""
+    stroke_scale: Annotated[float, Field(ge=0.1, le=8)] = 1.0
+    """The size the styles' strokes are seen at: 2 is twice as large."""
+    features: Annotated[str, Field(min_length=1, max_length=200)] = "auto"
+    """By which features losses are taken, as in a recipe."""
+    width: Annotated[int, Field(ge=4, le=128)] = 16
+    """Channels of the network at full size."""
+    blocks: Annotated[int, Field(ge=0, le=16)] = 5
+    """Its residual blocks."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of all that is random."""
+    lease_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    """The training is stopped, and nothing of it kept, when nobody has asked after it for so many seconds."""
 
 
 class MoveRequest(_Question):
@@ -246,6 +288,8 @@ class Style(_Answer):
     """Whether it came with Scumble."""
     picture: str
     """What a recipe calls it."""
+    model: str | None = None
+    """What a recipe calls the model that was trained for it, if one is kept: `engine: fast` can paint with it."""
 
 
 class StyleList(_Answer):
@@ -267,6 +311,38 @@ class StyleChange(_Question):
     tags: Tags | SkipJsonSchema[None] = None
     crop: Rectangle | None = None
     """The part of the picture to use; null: all of it."""
+
+
+class ModelStyle(_Answer):
+    """A style that a model was trained for."""
+
+    name: str
+    digest: str
+    """The SHA-256 of its picture's file, in hex; empty where that is not known."""
+    part: Rectangle | None
+    """The part of the picture that was used; none: all of it."""
+
+
+class Model(_Answer):
+    """A model that is kept. A recipe calls it by its name, or `NAME#STYLE` if it has several styles."""
+
+    name: str
+    styles: list[ModelStyle]
+    size: int
+    """The working size at which its strokes have their size, in px."""
+    steps: int
+    """How long it was trained."""
+    minutes: float
+    features: str
+    """By which its losses were taken."""
+    bytes: int
+    """Of its file."""
+
+
+class ModelList(_Answer):
+    """The models that are kept, by name."""
+
+    models: list[Model]
 
 
 class Preset(_Answer):

@@ -66,7 +66,8 @@ def _announce(client: Client, job: Job, recipe: Recipe, features: str | None) ->
     if recipe.strength == 0 or job.bounds is None:
         console.say_nothing_to_paint(job.bounds is not None)
         return
-    cost = client.estimate(recipe, job.width, job.height, job.bounds)
+    # the daemon's own recipe, which says with which models it paints
+    cost = client.estimate(job.recipe, job.width, job.height, job.bounds)
     size = cost.width, cost.height
     console.say_plan(cost.features, size, cost.scales, cost.iterations, cost.device, cost.memory_mb)
     if features is not None and features != cost.features:

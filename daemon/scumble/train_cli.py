@@ -113,7 +113,7 @@ def _target(output: str | None, studied: "Sequence[Studied]") -> Path:
 
 
 def _course(files: Sequence[str], asked: dict[str, Any], *, gpu: bool) -> "Course":
-    from scumble.engine.transformation import Upsampling
+    from scumble.engine.shape import Upsampling
     from scumble.recipe import Recipe
     from scumble.style_training.course import Course, suited
 

@@ -41,7 +41,7 @@ MEDIA_TYPES = {
     "npy": "application/x-npy",
 }
 """The formats of `scumble.picture`, as HTTP calls them."""
-_RESERVED = frozenset({"recipe", "content", "mask", "style", "lease_s"})
+_RESERVED = frozenset({"recipe", "content", "mask", "style", "options", "lease_s"})
 _BLOCK = 2**20
 _LONGEST_NAME = 60
 
@@ -149,6 +149,22 @@ def job_parts(
         picture_part("content", content),
         *(picture_part(part, sources[name]) for name, part in parts.items()),
     ]
+
+
+def style_parts(styles: Sequence[Source]) -> tuple[list[str], list[Part]]:
+    """What the styles of a training are called, and the parts of those that are no `library:ID`.
+
+    Errors: missing-file, bad-picture.
+    """
+    names, parts = [], []
+    for number, style in enumerate(styles, 1):
+        if isinstance(style, str) and style.startswith(LIBRARY):
+            names.append(style)
+            continue
+        wish = _safe(os.fspath(style)) if isinstance(style, str | os.PathLike) else f"style-{number}"
+        names.append(next(each for each in _variants(wish) if each not in {*names, *_RESERVED}))
+        parts.append(picture_part(names[-1], style))
+    return names, parts
 
 
 def plain(recipe: RecipeSource | None) -> dict[str, Any]:

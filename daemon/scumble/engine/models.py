@@ -5,29 +5,32 @@ of its losses, and the features that they were taken with. It is a .scumble file
 nothing in it is ever run, and what is damaged is refused. A style is known again by the SHA-256 of its picture's file,
 and by the part of it that was used.
 
-Models that are *kept* are in the folder `home()/models`, and go by their file's name.
+Models that are *kept* are in the folder `home()/models`, and go by their file's name. Torch is imported only where a
+network is wanted: the daemon looks at models, and stays small.
 """
 
+import contextlib
+import itertools
 import os
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import Tensor
 
-from scumble.engine.download import cannot_write
-from scumble.engine.sealed import seal, unseal
-from scumble.engine.transformation import Shape, Upsampling
+from scumble.engine.shape import Shape, Upsampling
+from scumble.engine.unsealed import Arrays, unsealed
 from scumble.errors import ScumbleError
-from scumble.home import NO_ROOM, home, private_folder, write_private
+from scumble.home import NO_ROOM, home, private_folder, sync_folder, write_private
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SUFFIX = ".scumble"
 KIND = "scumble model 1"
@@ -87,11 +90,15 @@ class Model:
     style."""
 
     about: About
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, "Tensor"]
     thumbnails: Sequence[NDArray[np.uint8]]
 
     def data(self) -> bytes:
         """The bytes of its file. Filters are written with half the digits."""
+        import torch
+
+        from scumble.engine.sealed import seal
+
         pictures = {
             _THUMBNAIL.format(index): torch.from_numpy(each.copy()) for index, each in enumerate(self.thumbnails)
         }
@@ -102,31 +109,39 @@ class Model:
 
 
 def write(model: Model, path: Path) -> None:
-    """Write a model's file at once; ScumbleError `cannot-write`, and what was there is untouched."""
+    """Write a model's file at once; ScumbleError `cannot-write` or `disk-full`, and what was there is untouched."""
     fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        fresh.write_bytes(model.data())
-        fresh.replace(path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        fresh.unlink(missing_ok=True)
+    with _writing(path):
+        try:
+            fresh.write_bytes(model.data())
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Model:
     """The model in a file, every number looked at; ScumbleError `missing-file` or `bad-model`."""
-    _stat(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise _bad(path.name, f"it cannot be read ({error.strerror or error})") from error
-    return parse(data, path.name)
+    return parse(_bytes(path), path.name)
 
 
 def parse(data: bytes, name: str) -> Model:
     """The model in the bytes of a file, called `name` in ScumbleError `bad-model`."""
+    import torch
+
+    about, arrays, thumbnails = _seen(data, name)
+    return Model(about, {key: torch.from_numpy(array).float() for key, array in arrays.items()}, thumbnails)
+
+
+def look(path: Path) -> tuple[About, list[NDArray[np.uint8]]]:
+    """What a model says of itself, and the pictures of its styles, every number looked at; ScumbleError as of
+    `read`."""
+    about, _, thumbnails = _seen(_bytes(path), path.name)
+    return about, thumbnails
+
+
+def _seen(data: bytes, name: str) -> tuple[About, Arrays, list[NDArray[np.uint8]]]:
     try:
-        facts, tensors = unseal(KIND, data)
+        facts, arrays = unsealed(KIND, data)
         about = About.model_validate(facts)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -134,17 +149,17 @@ def parse(data: bytes, name: str) -> Model:
         raise _bad(name, f"{place} is not valid ({first['msg']})") from None
     except ValueError:
         raise _bad(name, "it is no model of Scumble's, or it is damaged") from None
-    thumbnails = [tensors.pop(_THUMBNAIL.format(index), torch.empty(0)) for index in range(len(about.styles))]
-    wanted = about.shape.tensors()
-    if {key: tuple(tensor.shape) for key, tensor in tensors.items()} != wanted:
+    none = np.empty(0, np.uint8)
+    thumbnails = [arrays.pop(_THUMBNAIL.format(index), none) for index in range(len(about.styles))]
+    if {key: array.shape for key, array in arrays.items()} != about.shape.tensors():
         raise _bad(name, "its numbers are not those of the network that it speaks of")
-    for key, tensor in tensors.items():
-        if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
+    for key, array in arrays.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
             raise _bad(name, f"{key} holds values that are not finite")
     for picture in thumbnails:
-        if picture.dtype is not torch.uint8 or picture.dim() != 3 or picture.shape[2] != 3 or not picture.numel():
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
             raise _bad(name, "a picture of its styles is missing")
-    return Model(about, {key: tensor.float() for key, tensor in tensors.items()}, [each.numpy() for each in thumbnails])
+    return about, arrays, thumbnails
 
 
 def describe(path: Path) -> About:
@@ -155,7 +170,15 @@ def describe(path: Path) -> About:
 
 @lru_cache(maxsize=256)
 def _described(path: Path, *_state: int) -> About:
-    return read(path).about
+    return look(path)[0]
+
+
+def _bytes(path: Path) -> bytes:
+    _stat(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _bad(path.name, f"it cannot be read ({error.strerror or error})") from error
 
 
 def _stat(path: Path) -> os.stat_result:
@@ -176,11 +199,20 @@ def _bad(name: str, reason: str) -> ScumbleError:
 
 @dataclass(frozen=True)
 class Entry:
-    """A model that is kept: the name by which a recipe asks for it, its file, and what it says of itself."""
+    """A model that is kept: the name by which a recipe asks for it, its file, and what it says of itself. `written` is
+    when, in nanoseconds."""
 
     name: str
     file: Path
     about: About
+    bytes: int
+    written: int
+
+    @classmethod
+    def of(cls, path: Path) -> "Entry":
+        """The one in a file; ScumbleError as of `read`."""
+        state = _stat(path)
+        return cls(path.stem, path, describe(path), state.st_size, state.st_mtime_ns)
 
 
 def folder() -> Path:
@@ -193,8 +225,8 @@ def entries() -> list[Entry]:
     found = []
     for path in sorted(folder().glob(f"*{SUFFIX}")) if folder().is_dir() else ():
         try:
-            found.append(Entry(path.stem, path, describe(path)))
-        except ScumbleError:
+            found.append(Entry.of(path))
+        except (ScumbleError, OSError):  # damaged, or it has just gone
             continue
     return found
 
@@ -205,14 +237,58 @@ def keep(data: bytes, name: str) -> Entry:
     ScumbleError `bad-model`, `bad-request` for a name that cannot be had, `cannot-write` or `disk-full`.
     """
     target = kept(name)
-    parse(data, target.name)
+    _seen(data, target.name)
     private_folder(folder())
-    try:
+    with _writing(target):
         write_private(target, data)
+    return Entry.of(target)
+
+
+def keep_beside(data: bytes, name: str) -> Entry:
+    """`keep`, but no other model is replaced: where there is one of that name it is kept as `name-2`, …; one that is
+    there already, byte for byte, is not kept twice."""
+    wished = kept(name)
+    _seen(data, wished.name)
+    private_folder(folder())
+    fresh = wished.with_name(f".{uuid.uuid4().hex}.tmp")
+    with _writing(wished):
+        try:
+            write_private(fresh, data)
+            target = next(each for each in _numbered(wished) if _is_had(each, fresh, data))
+            sync_folder(folder())
+        finally:
+            fresh.unlink(missing_ok=True)
+    return Entry.of(target)
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    yield path
+    for number in itertools.count(2):
+        yield path.with_name(f"{path.stem}-{number}{SUFFIX}")
+
+
+def _is_had(target: Path, fresh: Path, data: bytes) -> bool:
+    """Whether the fresh file could be had under that name, or is there already. Raises OSError."""
+    try:
+        os.link(fresh, target)  # which replaces nothing, whoever else writes at the same time
+    except FileExistsError:
+        return target.is_file() and target.read_bytes() == data
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
+        if target.exists():  # a file system without links
+            return target.is_file() and target.read_bytes() == data
+        fresh.replace(target)
+    return True
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         code = "disk-full" if error.errno in NO_ROOM else "cannot-write"
         raise ScumbleError(code, f"{target} cannot be written: {error.strerror or error}.") from error
-    return Entry(target.stem, target, describe(target))
 
 
 def forget(name: str) -> None:
@@ -244,16 +320,22 @@ def find(name: str) -> Path:
     raise ScumbleError("missing-model", f"There is no model {name[:200]!r}.", f"Kept are: {known}.")
 
 
+def by_picture() -> dict[tuple[str, Part | None], str]:
+    """How a recipe calls the kept models that were trained for a picture's file (by its SHA-256) and the part of it;
+    the newest, if there are several."""
+    found: dict[tuple[str, Part | None], str] = {}
+    for entry in sorted(entries(), key=lambda each: each.written):
+        styles = entry.about.styles
+        for number, style in reversed([*enumerate(styles, 1)]):
+            if style.digest:
+                found[style.digest, style.part] = entry.name if len(styles) == 1 else f"{entry.name}#{number}"
+    return found
+
+
 def of_picture(digest: str, part: Part | None = None) -> str | None:
     """How a recipe calls the kept model that was trained for a picture's file, of this SHA-256; the newest, if there
     are several. None if there is none."""
-    found = [
-        (entry.file.stat().st_mtime_ns, entry.name if len(entry.about.styles) == 1 else f"{entry.name}#{number}")
-        for entry in entries()
-        for number, style in enumerate(entry.about.styles, 1)
-        if digest and style.digest == digest and style.part == part
-    ]
-    return max(found)[1] if found else None
+    return by_picture().get((digest, part))
 
 
 def style_index(about: About, name: str | None) -> int:

@@ -15,17 +15,8 @@ from torch import Tensor
 
 from scumble.engine.bands import bands
 from scumble.engine.resample import pad_to_multiple
-from scumble.engine.transformation import (
-    EPSILON,
-    GRID,
-    Change,
-    Layer,
-    Shape,
-    Upsampling,
-    finished,
-    mixed,
-    prepared,
-)
+from scumble.engine.shape import Change, Layer, Shape, Upsampling
+from scumble.engine.transformation import EPSILON, GRID, finished, mixed, prepared
 
 STRIP_PX = 2**18
 """Of so many px of the picture all is computed at once; pictures of less are done in one piece."""

@@ -7,95 +7,18 @@ that belong to the style (Dumoulin et al. 2017, "A Learned Representation for Ar
 polynomials of the strength, so that one network paints softly and strongly; of several styles they are mixed by weight.
 """
 
-from dataclasses import dataclass
-from enum import Enum
-
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-FIRST_KERNEL = 9
+from scumble.engine.shape import POWERS, Change, Layer, Shape, Upsampling
+
 GRID = 4
 """The sides of what it takes are multiples of so many px."""
-POWERS = 3
-"""A gain is a polynomial of the strength with so many coefficients."""
 MIDDLE_STRENGTH = 60.0
 """The strength at which a polynomial is its first coefficient."""
 EPSILON = 1e-5
 _MEAN, _DEVIATION = 0.45, 0.25
-
-
-class Upsampling(Enum):
-    """How sides are doubled: every px four times and then a convolution (Odena et al. 2016, "Deconvolution and
-    Checkerboard Artifacts"), or a transposed convolution, which leaves a checkerboard."""
-
-    NEAREST = "nearest"
-    TRANSPOSED = "transposed"
-
-
-class Change(Enum):
-    """What a layer does to the sides."""
-
-    NONE = "none"
-    HALVED = "halved"
-    DOUBLED = "doubled"
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One convolution. `adds` ends a block: what the block began with is added, and nothing is rectified."""
-
-    name: str
-    into: int
-    out: int
-    kernel: int
-    change: Change = Change.NONE
-    adds: bool = False
-
-    @property
-    def reach(self) -> int:
-        """How far beyond a place it looks, in px of what it convolves."""
-        return self.kernel // 2
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a transformation network is: `width` channels at full size, twice as many at half, four times at a
-    quarter."""
-
-    styles: int = 1
-    width: int = 16
-    blocks: int = 5
-    upsampling: Upsampling = Upsampling.NEAREST
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """In order; the last one makes the picture, and is not normalised."""
-        w = self.width
-        return (
-            Layer("in", 3, w, FIRST_KERNEL),
-            Layer("down1", w, 2 * w, 3, Change.HALVED),
-            Layer("down2", 2 * w, 4 * w, 3, Change.HALVED),
-            *(
-                Layer(f"block{index}{half}", 4 * w, 4 * w, 3, adds=half == "b")
-                for index in range(1, self.blocks + 1)
-                for half in "ab"
-            ),
-            Layer("up1", 4 * w, 2 * w, 3, Change.DOUBLED),
-            Layer("up2", 2 * w, w, 3, Change.DOUBLED),
-            Layer("out", w, 3, FIRST_KERNEL),
-        )
-
-    def tensors(self) -> dict[str, tuple[int, ...]]:
-        """The parameters by name, and their shapes."""
-        found: dict[str, tuple[int, ...]] = {}
-        for layer in self.layers:
-            found[f"{layer.name}.filters"] = (layer.out, layer.into, layer.kernel, layer.kernel)
-            if layer.name == "out":
-                found["out.bias"] = (layer.out,)
-            else:
-                found[f"{layer.name}.gain"] = found[f"{layer.name}.shift"] = (self.styles, POWERS, layer.out)
-        return found
 
 
 class Transformation(nn.Module):

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import cache
 from typing import Annotated
+from urllib.parse import quote
 
 from flask import Flask, Response, request
 from pydantic import Field
 from werkzeug.wsgi import wrap_file
 
 from scumble import __version__
+from scumble.engine import models
 from scumble.errors import ScumbleError
 from scumble.picture import encode
 from scumble.protocol import (
@@ -24,6 +26,8 @@ from scumble.protocol import (
     Health,
     Job,
     JobList,
+    Model,
+    ModelList,
     MoveRequest,
     Preset,
     PresetList,
@@ -34,7 +38,7 @@ from scumble.protocol import (
     StyleList,
 )
 from scumble.recipe import PRESET_NOTES, PRESETS, Recipe
-from scumble.service import intake
+from scumble.service import intake, trained
 from scumble.service.guard import Guard
 from scumble.service.jobs import Jobs
 from scumble.service.library import Library
@@ -46,7 +50,8 @@ from scumble.service.settings import Limits
 from scumble.service.wiring import answered, empty, not_modified, tagged, wired, with_tag
 
 _PICTURE_FAULTS = ("bad-picture", "picture-too-large", "out-of-memory")
-_JOB_FAULTS = ("bad-recipe", "missing-picture", "key-reused", "queue-full", "stopping", "cannot-write")
+_ORDER_FAULTS = ("bad-recipe", "missing-picture", "key-reused", "queue-full", "stopping", "cannot-write")
+_JOB_FAULTS = (*_ORDER_FAULTS, "missing-model", "bad-model")
 _UNCHANGED = Answer(304, "It is as the client has it already.")
 _KEY = Header(
     "Idempotency-Key",
@@ -88,6 +93,20 @@ class StylesQuery(Query):
     """Only those with this tag."""
 
 
+class NewModelQuery(Query):
+    """How to keep a model."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,99}$")]
+    """What to call it; where there is another of that name it is kept as `NAME-2`, …"""
+
+
+class ThumbnailQuery(Query):
+    """Which of a model's styles to show."""
+
+    style: Annotated[int, Field(ge=1, le=16)] = 1
+    """Its number, from 1."""
+
+
 def create_app(
     jobs: Jobs, library: Library, guard: Guard, limits: Limits, shutdown: Callable[[], None] = lambda: None
 ) -> Flask:
@@ -98,6 +117,7 @@ def create_app(
     _jobs(registry, jobs, intake.Intake(library, limits, turn))
     _one_job(registry, jobs, turn)
     _styles(registry, jobs, library, limits, turn)
+    _models(registry, jobs, turn)
     return wired(registry, guard, limits)
 
 
@@ -141,7 +161,10 @@ def _about(registry: Registry, jobs: Jobs, shutdown: Callable[[], None]) -> None
         "What a job would cost; nothing is painted.",
         Answer(200, "The estimate.", Estimate),
         body=EstimateRequest,
-        errors=("bad-recipe", "out-of-memory", "missing-weights", "bad-weights", "no-device", "stopping"),
+        errors=(
+            *("bad-recipe", "out-of-memory", "missing-weights", "bad-weights", "missing-model", "bad-model"),
+            *("no-device", "stopping"),
+        ),
     )
     def estimate(body: EstimateRequest) -> Estimate:
         intake.refuse_path(body.recipe.get("features"))
@@ -169,6 +192,20 @@ def _jobs(registry: Registry, jobs: Jobs, orders: intake.Intake) -> None:
         key = idempotency_key(request.headers.get(_KEY.name))
         with jobs.store.batch() as batch:
             return _accepted(*jobs.submit(orders.order(request, batch, key)))
+
+    @registry.call(
+        "POST",
+        "/v1/train",
+        "Have a model trained, when nothing is to be painted.",
+        _ACCEPTED,
+        body=intake.TRAINING,
+        headers=(_KEY,),
+        errors=(*_ORDER_FAULTS, *_PICTURE_FAULTS),
+    )
+    def post_training() -> Response:
+        key = idempotency_key(request.headers.get(_KEY.name))
+        with jobs.store.batch() as batch:
+            return _accepted(*jobs.submit(orders.training(request, batch, key)))
 
     @registry.call("GET", "/v1/jobs", "The last jobs, newest first.", Answer(200, "They.", JobList), query=JobsQuery)
     def list_jobs(query: JobsQuery) -> JobList:
@@ -244,7 +281,7 @@ def _one_job(registry: Registry, jobs: Jobs, turn: threading.Lock) -> None:
     @registry.call(
         "GET",
         "/v1/jobs/{id}/result",
-        "The painted picture, in the form that `Accept` asks for; PNG is the usual one.",
+        "The painted picture, or the report of a training, in the form that `Accept` asks for; PNG is the usual one.",
         (Answer(200, "The picture.", media=PICTURES, headers=_ETAG), _UNCHANGED),
         headers=(_IF_NONE_MATCH,),
         errors=("not-found", "wrong-state", "result-gone", "not-acceptable", "cannot-write", *_PICTURE_FAULTS),
@@ -350,6 +387,57 @@ def _styles(registry: Registry, jobs: Jobs, library: Library, limits: Limits, tu
     def get_style_thumbnail(id: str) -> Response:
         data, tag = library.thumbnail(id)
         return tagged(data, media_type(data), tag)
+
+
+def _models(registry: Registry, jobs: Jobs, turn: threading.Lock) -> None:
+    @registry.call("GET", "/v1/models", "The models that are kept.", Answer(200, "They.", ModelList))
+    def list_models() -> ModelList:
+        return ModelList(models=trained.listed())
+
+    @registry.call(
+        "POST",
+        "/v1/models",
+        "Keep a model.",
+        Answer(201, "The model.", Model, headers={"Location": "Its address."}),
+        query=NewModelQuery,
+        body=intake.MODEL,
+        errors=("bad-model", "cannot-write"),
+    )
+    def post_model(query: NewModelQuery) -> Response:
+        with jobs.store.batch() as batch:
+            file = intake.model_file(request, batch)
+            with turn:
+                kept = trained.view(models.keep_beside(intake.whole(file), query.name))
+        return answered(kept, 201, {"Location": f"/v1/models/{quote(kept.name)}"})
+
+    @registry.call(
+        "GET", "/v1/models/{name}", "A model.", Answer(200, "The model.", Model), errors=("not-found", "bad-model")
+    )
+    def get_model(name: str) -> Model:
+        return trained.view(trained.entry(name))
+
+    @registry.call(
+        "DELETE",
+        "/v1/models/{name}",
+        "Remove a model.",
+        Answer(204, "It is gone."),
+        errors=("not-found", "cannot-write"),
+    )
+    def remove_model(name: str) -> Response:
+        trained.forget(name)
+        return empty(204)
+
+    @registry.call(
+        "GET",
+        "/v1/models/{name}/thumbnail",
+        "A small picture of a style that a model was trained for.",
+        (Answer(200, "The picture.", media=("image/jpeg",), headers=_ETAG), _UNCHANGED),
+        query=ThumbnailQuery,
+        headers=(_IF_NONE_MATCH,),
+        errors=("not-found", "bad-model"),
+    )
+    def get_model_thumbnail(name: str, query: ThumbnailQuery) -> Response:
+        return tagged(trained.thumbnail(name, query.style), "image/jpeg")
 
 
 def _accepted(job: Job, was_there: bool) -> Response:

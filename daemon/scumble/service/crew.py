@@ -1,9 +1,11 @@
 """The crew: the workers together, who gets which job, and what is heard of them.
 
-All of it happens under the ledger's lock. A worker that ends in the middle of a job costs the job a try; one that
-cannot even begin, so often, makes the jobs fail that wait for it: nobody should wait for what will not come.
+A training is given to nobody while a painting waits, and makes way for one: its worker puts it away, and it waits
+again. All of it happens under the ledger's lock. A worker that ends in the middle of a job costs the job a try; one
+that cannot even begin, so often, makes the jobs fail that wait for it: nobody should wait for what will not come.
 """
 
+import contextlib
 import itertools
 import logging
 import queue
@@ -13,7 +15,7 @@ import time
 from collections.abc import Sequence
 
 from scumble.errors import ScumbleError
-from scumble.protocol import Device, EstimateRequest, Problem, Rectangle, State
+from scumble.protocol import Device, EstimateRequest, Kind, Problem, Rectangle, State
 from scumble.recipe import Recipe
 from scumble.service import messages as say
 from scumble.service.ledger import Ledger
@@ -61,20 +63,43 @@ class Crew:
                 if worker.is_asleep and worker.failures < _MAX_FAILED_STARTS:
                     worker.wake()
                 elif worker.is_free:
-                    fitting = next((live for live in waiting if self._has_room(live)), None)
+                    # trainings are last in the queue, and never overtake a painting, not even one that waits for room
+                    fitting = next(
+                        (live for live in waiting if live.kind is waiting[0].kind and self._has_room(live)), None
+                    )
                     if fitting is None:
                         return
                     waiting = [live for live in waiting if live is not fitting]
                     self._assign(fitting, worker)
+            if not self._is_closing:
+                self._make_way(waiting)
+
+    def _make_way(self, waiting: Sequence[Live]) -> None:
+        """Have so many trainings put away as paintings wait that could be begun."""
+        wanted = sum(live.kind is Kind.PAINT and self._has_room(live) for live in waiting)
+        wanted -= sum(worker.makes_way for worker in self._workers)
+        for worker in self._workers:
+            live = self._ledger.get(worker.job)
+            if wanted > 0 and live is not None and live.kind is Kind.TRAIN and not worker.makes_way:
+                worker.makes_way = True
+                worker.tell(say.PutAway(job=live.id))
+                log.info("job %s: makes way", live.id)
+                wanted -= 1
 
     def stop(self, live: Live, keep: bool) -> None:
         """Stop a job that is queued or running."""
-        if live.state is State.QUEUED:
-            live.stopped()
+        is_learnt = live.kind is Kind.TRAIN and live.record.iteration > 0
+        if live.state is State.QUEUED and keep and is_learnt:  # it was put away: a worker has to bring it to its end
+            live.record = live.record.changed(is_ending=True)
+            log.info("job %s: is to be ended", live.id)
+        elif live.state is State.QUEUED:
+            self._cancelled(live)
             self._ledger.queue_moved()
             log.info("job %s: cancelled", live.id)
         elif live.state is State.RUNNING:
             live.is_stopping = True
+            if live.kind is Kind.TRAIN:
+                live.record = live.record.changed(is_ending=keep)
             for worker in self._workers:
                 if worker.job == live.id:
                     worker.tell(say.Stop(job=live.id, keep=keep))
@@ -155,13 +180,17 @@ class Crew:
                 self._job_ended(worker, word)
 
     def _job_ended(self, worker: Worker, word: say.Painted | say.Failed | say.Left) -> None:
-        worker.job, worker.free_since = None, time.monotonic()
+        worker.job, worker.makes_way, worker.free_since = None, False, time.monotonic()
         live = self._ledger.get(word.job)
         if live is None:  # it was forgotten while it was being painted
             shutil.rmtree(self._ledger.store.job_folder(word.job), ignore_errors=True)
         elif isinstance(word, say.Left):
-            live.wait_again()
+            if live.kind is Kind.TRAIN and live.is_stopping and not live.record.is_ending:
+                self._cancelled(live)  # it was put away before it heard of that
+            else:
+                live.wait_again()
             self._ledger.changed(live)
+            self._ledger.queue_moved()
         elif isinstance(word, say.Failed):
             self._fail(live, word.problem)
         else:
@@ -175,6 +204,11 @@ class Crew:
         if word.levels:
             self._paces.learn(JobTime(word.kind, word.levels, word.content_px, word.around_s))
         log.info("job %s: %s after %.1f s", live.id, live.state.value, word.seconds)
+
+    def _cancelled(self, live: Live) -> None:
+        live.stopped()
+        with contextlib.suppress(OSError):
+            (self._ledger.store.job_folder(live.id) / say.CHECKPOINT).unlink(missing_ok=True)
 
     def _fail(self, live: Live, why: Problem) -> None:
         if why.code == "disk-full":  # nothing is wrong with the job: it waits for room
@@ -201,7 +235,7 @@ class Crew:
         if not was_sent:
             log.warning("The worker for %s ended by itself, with status %d.", worker.name, status)
         if live is not None and live.state is State.RUNNING:
-            if was_sent and not live.is_stopping:
+            if was_sent and (live.record.is_ending or not live.is_stopping):
                 live.wait_again()
             else:
                 live.crashed(status)
@@ -229,23 +263,38 @@ class Crew:
     # -------------------------------------------------------------------------------------------------------- assigning
 
     def _assign(self, live: Live, worker: Worker) -> None:
-        order, folder = live.record.order, self._ledger.store.job_folder(live.id)
         worker.job = live.id
         live.given_to(worker.name)
-        worker.tell(
-            say.Paint(
-                job=live.id,
-                recipe=order.recipe.as_dict(),
-                content=self._source(order.content),
-                pictures={each.name: self._source(each) for each in order.pictures},
-                folder=folder,
-                bounds=order.bounds,
-                memory_mb=live.memory_cap_mb,
-            )
-        )
+        worker.tell(self._told(live))
         log.info("job %s: given to %s", live.id, worker.name)
         self._ledger.changed(live)
         self._ledger.queue_moved()
+
+    def _told(self, live: Live) -> say.Paint | say.Train:
+        order, folder = live.record.order, self._ledger.store.job_folder(live.id)
+        pictures = {each.name: self._source(each) for each in order.pictures}
+        if order.training is not None:
+            return say.Train(
+                job=live.id,
+                request=order.training.request,
+                recipe=order.recipe.as_dict(),
+                lessons=tuple(
+                    say.Lesson(picture=style.picture, source=pictures[style.picture], name=label)
+                    for style, label in zip(order.recipe.styles, order.training.labels, strict=True)
+                ),
+                folder=folder,
+                ends=live.record.is_ending,
+            )
+        assert order.content is not None
+        return say.Paint(
+            job=live.id,
+            recipe=order.recipe.as_dict(),
+            content=self._source(order.content),
+            pictures=pictures,
+            folder=folder,
+            bounds=order.bounds,
+            memory_mb=live.memory_cap_mb,
+        )
 
     def _source(self, given: Input) -> say.Source:
         return say.Source(path=self._ledger.store.blobs.path(given.digest), crop=given.crop)

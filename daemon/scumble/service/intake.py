@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field, TypeAdapter
@@ -17,25 +18,30 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.wrappers import Request
 
+from scumble.engine import models
 from scumble.engine.job import check
 from scumble.errors import ScumbleError
 from scumble.picture import Picture, decode
-from scumble.protocol import LIBRARY, Name, Rectangle, Tags
+from scumble.protocol import LIBRARY, Name, Rectangle, Tags, TrainRequest
 from scumble.recipe import Recipe
 from scumble.service.blobs import Batch, Incoming
-from scumble.service.openapi import FORM, TEXT, Form, Part
-from scumble.service.orders import Input, Order
+from scumble.service.openapi import DATA, FORM, TEXT, Data, Form, Part
+from scumble.service.orders import Input, Order, Training
 from scumble.service.questions import Query, json_object, once, validated
 from scumble.service.settings import Limits
+from scumble.service.trained import refuse_paths
 
 if TYPE_CHECKING:
     from scumble.service.library import Library
 
-CONTENT, MASK, STYLE, RECIPE, PICTURE = "content", "mask", "style", "recipe", "picture"
+CONTENT, MASK, STYLE, RECIPE, PICTURE, OPTIONS = "content", "mask", "style", "recipe", "picture", "options"
 _STYLES = re.compile(rf"{STYLE}(-[0-9]+)?")
 _FEATURES = re.compile(r"[A-Za-z0-9-]+")
+_NO_LETTER = re.compile(r"[^A-Za-z0-9._ -]+")
+_LONGEST_NAME = 80
 _LARGE_BYTES, _HEAD_BYTES = 2**25, 2**16
 _LEAST_BUFFER = 2**18
+_BLOCK_BYTES = 2**20
 
 Lease = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -56,6 +62,19 @@ ORDER = Form(
     others="A picture by the name that the recipe uses for it.",
 )
 """The form of an order."""
+
+TRAINING = Form(
+    (
+        Part(OPTIONS, "What to train; without it a model of all styles that are sent.", model=TrainRequest),
+        Part(STYLE, "A picture to learn; several are style, style-2, …", is_repeatable=True),
+        Part("lease_s", "As for a painting; it may stand in the options, too.", _schema(Lease)),
+    ),
+    others="A picture to learn; its part's name is what the model calls it.",
+)
+"""The form of a training."""
+
+MODEL = Data("A .scumble file, as `scumble train` writes it.")
+"""A model to keep."""
 
 NEW_STYLE = Form(
     (
@@ -145,6 +164,22 @@ def new_style(request: Request, batch: Batch, limits: Limits) -> tuple[bytes, Ne
     return whole(files[PICTURE]), about
 
 
+def model_file(request: Request, batch: Batch) -> Incoming:
+    """The file of a model, not looked at yet. Errors: unsupported-media, request-too-large, bad-request, disk-full."""
+    if request.mimetype != DATA:
+        raise ScumbleError("unsupported-media", f"The body is to be {DATA}.")
+    file = batch.incoming()
+    try:
+        while block := request.stream.read(_BLOCK_BYTES):
+            file.write(block)
+            if file.size > models.LARGEST:
+                detail = f"The file is larger than {models.LARGEST // 2**20} MB, which no model is."
+                raise ScumbleError("request-too-large", detail, "Send a .scumble file.")
+    except ClientDisconnected:
+        raise ScumbleError("bad-request", "The body is cut short.") from None
+    return file
+
+
 # ---------------------------------------------------------------------------------------------------------------- order
 
 
@@ -180,7 +215,7 @@ class Intake:
         files = _named(parts.files)
         fields = once(parts.fields)
         recipe = _completed(self._recipe(fields, files), files)
-        _check_names(recipe, fields, files)
+        _check_names((CONTENT, *recipe.names), fields, files)
         said = validated(_OrderFields, fields, is_text=True)
         given = {CONTENT: _Given(files[CONTENT])} | {name: self._given(name, files, batch) for name in recipe.names}
         with self._turn:
@@ -200,19 +235,85 @@ class Intake:
             key=key,
         )
 
+    def training(self, request: Request, batch: Batch, key: str | None) -> Order:
+        """The training that a request asks for; its pictures are kept as long as the batch lasts.
+
+        Errors: those of `receive`, bad-recipe, missing-picture, bad-picture, picture-too-large.
+        """
+        parts = receive(request, batch, self._limits)
+        files = _named(parts.files)
+        fields = once(parts.fields)
+        asked = self._options(fields, files)
+        names = tuple(dict.fromkeys(asked.styles)) or tuple(files)
+        if not names:
+            hint = f"Send it as the file `{STYLE}`, or name one of the library."
+            raise ScumbleError("missing-picture", "There is no style to learn.", hint)
+        recipe = Recipe.parse(
+            {
+                "styles": [{"picture": name} for name in names],
+                "features": asked.features,
+                "stroke_scale": asked.stroke_scale,
+            }
+        )
+        refuse_path(recipe.features)
+        _check_names(names, fields, files, "The training")
+        given = {name: self._given(name, files, batch) for name in names}
+        with self._turn:
+            for name, each in given.items():
+                self._picture(name, each)
+        labels = self._labels(names, asked.name)
+        asked = asked.model_copy(update={"styles": names, "name": asked.name or model_name(labels[0])})
+        return Order(
+            recipe=recipe,
+            content=None,
+            pictures=tuple(Input(name, batch.adopt(each.file), each.crop) for name, each in given.items()),
+            width=asked.square,
+            height=asked.square,
+            bounds=None,
+            lease_s=asked.lease_s,
+            key=key,
+            training=Training(asked, labels),
+        )
+
+    def _options(self, fields: dict[str, str], files: dict[str, Incoming]) -> TrainRequest:
+        """What is said of a training, which is taken from among the parts."""
+        said = json_object(self._text(OPTIONS, fields, files), "The training")
+        lease = validated(_OrderFields, fields, is_text=True).lease_s
+        if lease is not None:
+            if said.get("lease_s") is not None:
+                raise ScumbleError("bad-request", "lease_s: it is there twice.")
+            said["lease_s"] = lease
+        return validated(TrainRequest, said)
+
+    def _labels(self, names: Sequence[str], wish: str | None) -> tuple[str, ...]:
+        """What people call the styles: as the library does, or as their parts are called."""
+        labels: list[str] = []
+        for name in names:
+            if name.startswith(LIBRARY):
+                label = self._library.get(name.removeprefix(LIBRARY)).name
+            else:
+                label = wish if wish and len(names) == 1 and _STYLES.fullmatch(name) else PurePath(name).stem or name
+            labels.append(label if label not in labels else f"{label} {len(labels) + 1}")
+        return tuple(labels)
+
     def _recipe(self, fields: dict[str, str], files: dict[str, Incoming]) -> Recipe:
         """The recipe, which is taken from among the parts."""
-        text: str | bytes = fields.pop(RECIPE, "{}")
-        if (file := files.pop(RECIPE, None)) is not None:
+        recipe = Recipe.parse(json_object(self._text(RECIPE, fields, files), "The recipe", "bad-recipe"))
+        refuse_path(recipe.features)
+        refuse_paths(recipe)
+        return recipe
+
+    def _text(self, part: str, fields: dict[str, str], files: dict[str, Incoming]) -> str | bytes:
+        """A part that is JSON, sent as a field or as a file; taken from among them."""
+        text: str | bytes = fields.pop(part, "{}")
+        if (file := files.pop(part, None)) is not None:
             if text != "{}":
-                raise ScumbleError("bad-request", f"{RECIPE}: it is there twice.")
+                raise ScumbleError("bad-request", f"{part}: it is there twice.")
             if file.size > self._limits.form_bytes:
-                detail = f"The recipe takes more than the limit of {self._limits.form_bytes} bytes."
+                detail = f"The {part} takes more than the limit of {self._limits.form_bytes} bytes."
                 raise ScumbleError("request-too-large", detail)
             text = whole(file)
-        recipe = Recipe.parse(json_object(text, "The recipe", "bad-recipe"))
-        refuse_path(recipe.features)
-        return recipe
+        return text
 
     def _given(self, name: str, files: Mapping[str, Incoming], batch: Batch) -> _Given:
         if not name.startswith(LIBRARY):
@@ -275,9 +376,16 @@ def _completed(recipe: Recipe, files: Mapping[str, Incoming]) -> Recipe:
     return recipe.changed(**changes) if changes else recipe
 
 
-def _check_names(recipe: Recipe, fields: Mapping[str, str], files: Mapping[str, Incoming]) -> None:
+def model_name(label: str) -> str:
+    """What a model may be called that was trained for a style of that name."""
+    return _NO_LETTER.sub("-", label).strip("._ -")[:_LONGEST_NAME] or STYLE
+
+
+def _check_names(
+    names: Sequence[str], fields: Mapping[str, str], files: Mapping[str, Incoming], who: str = "The recipe"
+) -> None:
     """Every picture that is named is there, and every part is named."""
-    wanted = [name for name in (CONTENT, *recipe.names) if not name.startswith(LIBRARY)]
+    wanted = [name for name in names if not name.startswith(LIBRARY)]
     missing = [name for name in wanted if name not in files]
     for name in missing:
         if name in fields:
@@ -286,13 +394,12 @@ def _check_names(recipe: Recipe, fields: Mapping[str, str], files: Mapping[str, 
     for name in files:
         if name not in wanted:
             near = difflib.get_close_matches(name, missing, 1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"It names: {', '.join(recipe.names) or 'none'}."
-            raise ScumbleError("bad-request", f"The recipe names no picture {name!r:.80}.", hint)
+            named = ", ".join(each for each in names if each != CONTENT) or "none"
+            hint = f"Did you mean {near[0]!r}?" if near else f"It names: {named}."
+            raise ScumbleError("bad-request", f"{who} names no picture {name!r:.80}.", hint)
     if CONTENT in missing:
         hint = f"Send the picture to paint on as the file `{CONTENT}`."
         raise ScumbleError("missing-picture", f"There is no file `{CONTENT}`.", hint)
     if missing:
         hint = "Send it as a file of that name."
-        raise ScumbleError(
-            "missing-picture", f"The recipe names the picture {missing[0]!r:.80}, which is not there.", hint
-        )
+        raise ScumbleError("missing-picture", f"{who} names the picture {missing[0]!r:.80}, which is not there.", hint)

@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -19,8 +20,8 @@ from scumble.codecs import quantised
 from scumble.engine.job import mix_of
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
-from scumble.protocol import PROTOCOL, ContinueRequest, Estimate, EstimateRequest, Health, Job, State
-from scumble.recipe import Recipe, Start
+from scumble.protocol import LIBRARY, PROTOCOL, ContinueRequest, Estimate, EstimateRequest, Health, Job, Kind, State
+from scumble.recipe import Engine, Recipe, Start
 from scumble.service import messages as say
 from scumble.service.crew import Crew
 from scumble.service.housekeeping import Housekeeping
@@ -33,6 +34,7 @@ from scumble.service.pace import Paces
 from scumble.service.records import Record
 from scumble.service.settings import Settings
 from scumble.service.store import Store
+from scumble.service.trained import Known, completed
 from scumble.service.workers import COMMAND
 
 log = logging.getLogger(__name__)
@@ -85,15 +87,15 @@ class Jobs:
             word = say.Report.validate_json((self.store.job_folder(live.id) / say.PAINTED).read_bytes())
             if isinstance(word, say.Painted):
                 self._crew.painted(live, word)
-                # the worker may have been killed before it came to this
-                (self.store.job_folder(live.id) / say.CHECKPOINT).unlink(missing_ok=True)
+                for name in (say.CHECKPOINT, say.MODEL):  # the worker may have been killed before it came to this
+                    (self.store.job_folder(live.id) / name).unlink(missing_ok=True)
 
     # ---------------------------------------------------------------------------------------------------- what is asked
 
     def submit(self, order: Order) -> tuple[Job, bool]:
         """Keep an order as a job; on the disk when this returns. True: it was kept already, under the same key.
 
-        Errors: key-reused, queue-full, disk-full, stopping.
+        Errors: key-reused, queue-full, disk-full, stopping, bad-recipe, missing-model, bad-model.
         """
         with self._submitting:
             with self._ledger.lock:
@@ -105,10 +107,12 @@ class Jobs:
             if waiting >= self.settings.limits.queue:
                 hint = "Wait for a job to end, or cancel one; `scumble serve --queue N` raises the limit."
                 raise ScumbleError("queue-full", f"{waiting} jobs are waiting, which is the limit.", hint)
+            order = _with_models(order)
             self.store.check_room(order.width * order.height * 4)
             live = self._ledger.add(Record(secrets.token_hex(8), 0, order, 0.0))
         log.info(
-            "job %s: taken in, %d × %d px, %d styles", live.id, order.width, order.height, len(order.recipe.styles)
+            "job %s: taken in, to %s, %d × %d px, %d styles",
+            *(live.id, order.kind.value, order.width, order.height, len(order.recipe.styles)),
         )
         with self._ledger.lock:
             self._crew.dispatch()
@@ -165,6 +169,7 @@ class Jobs:
             ranks = [each.record.rank for each in queue]
             order = [each for each in queue if each is not live]
             order.insert(position, live)
+            order.sort(key=lambda each: each.kind is Kind.TRAIN)  # which stay behind the paintings
             # the ranks that there are, in another order: later jobs and those that come back keep their places
             for each, rank in zip(order, ranks, strict=True):
                 if each.record.rank != rank:
@@ -184,10 +189,18 @@ class Jobs:
         log.info("job %s: forgotten", id)
 
     def go_on(self, id: str, request: ContinueRequest, key: str | None) -> tuple[Job, bool]:
-        """A new job that goes on from another's result. Errors: wrong-state, result-gone, and those of `submit`."""
+        """A new job that goes on from another's result: by optimising, unless a change names another engine.
+
+        Errors: wrong-state, result-gone, missing-model, and those of `submit`.
+        """
         with self._ledger.lock:
             old = self._ledger.find(id).record.order
-        changes = {**request.changes, "start": Start.PICTURE.value, "start_picture": _EARLIER_RESULT}
+        if old.content is None:
+            hint = "Post a new training; of what it has learnt a model is kept."
+            raise ScumbleError("wrong-state", f"Job {id} is a training, and has no painting to go on from.", hint)
+        # a network would begin with the content again
+        changes = {"engine": Engine.OPTIMISE.value, **request.changes}
+        changes |= {"start": Start.PICTURE.value, "start_picture": _EARLIER_RESULT}
         if request.iterations is not None:
             changes["iterations"] = [request.iterations]
         recipe = old.recipe.changed(**changes)
@@ -225,6 +238,9 @@ class Jobs:
         except OSError as error:  # too many open files, say: nothing that painting would mend
             raise ScumbleError("internal", f"The result of job {id} cannot be read: {error.strerror}.") from error
         if hashlib.sha256(data).hexdigest() != record.result.digest:
+            if live.kind is Kind.TRAIN:  # which is not to be trained again for it
+                hint = "The model is kept all the same."
+                raise ScumbleError("result-gone", f"The report of job {id} was damaged on the disk.", hint)
             self._paint_again(live, record)
             hint = "Ask for the job until it is done, then for the result."
             raise ScumbleError(
@@ -244,11 +260,13 @@ class Jobs:
     def mask(self, id: str) -> Picture:
         """How much of the painting is shown where, or will be: gray, uint8, of the content's size.
 
-        Errors: not-found, result-gone, and bad-picture for what was damaged on the disk.
+        Errors: not-found, also for a training, result-gone, and bad-picture for what was damaged on the disk.
         """
         with self.store.batch() as batch:
             batch.hold(self.order(id).digests)
             order = self.order(id)  # its pictures may have gone before they were held
+            if order.content is None:
+                raise ScumbleError("not-found", f"Job {id} is a training, which has no mask.")
             masks = {order.recipe.selection, *(region.mask for region in order.recipe.regions)}
             try:
                 content = self._picture(order.content)
@@ -277,11 +295,11 @@ class Jobs:
         raise ScumbleError("not-found", f"There is no preview of job {id}.", "One comes with the first iteration.")
 
     def estimate(self, request: EstimateRequest) -> Estimate:
-        """What a job would cost. Errors: bad-request, bad-recipe, out-of-memory, missing-weights, no-device …"""
+        """What a job would cost. Errors: bad-request, bad-recipe, missing-model, out-of-memory, no-device …"""
         bounds = request.bounds
         if bounds and (bounds.x + bounds.width > request.width or bounds.y + bounds.height > request.height):
             raise ScumbleError("bad-request", "bounds: they reach beyond the picture.")
-        answer = self._crew.answer(request, Recipe.parse(request.recipe))
+        answer = self._crew.answer(request, completed(Recipe.parse(request.recipe), self._known)[0])
         if answer.problem is not None:
             raise ScumbleError(answer.problem.code, answer.problem.detail, answer.problem.hint)
         seconds, is_measured = self._paces.seconds(answer.kind, answer.levels, request.width * request.height)
@@ -321,6 +339,13 @@ class Jobs:
                 home=str(self.settings.home),
             )
 
+    def _known(self, name: str) -> Known | None:
+        """By what a picture is known that was only named."""
+        with contextlib.suppress(ScumbleError):
+            if name.startswith(LIBRARY):
+                return self.library.known(name.removeprefix(LIBRARY))
+        return None
+
     def _picture(self, given: Input) -> Picture:
         return read(given.name, self.store.blobs.path(given.digest), given.crop)
 
@@ -338,6 +363,14 @@ class Jobs:
                 self._ledger.changed(live)
                 self._crew.dispatch()
         self._ledger.save()
+
+
+def _with_models(order: Order) -> Order:
+    if order.training is not None:
+        return order
+    known = {each.name: (each.digest, each.crop) for each in order.pictures}
+    recipe, found = completed(order.recipe, known.get)
+    return replace(order, recipe=recipe, found=found)
 
 
 def _area(recipe: Recipe) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from scumble.errors import ScumbleError
-from scumble.protocol import Job, State
+from scumble.protocol import Job, Kind, State
 from scumble.service.live import Live
 from scumble.service.orders import Order
 from scumble.service.records import Record
@@ -74,7 +74,7 @@ class Ledger:
         return len(self._jobs)
 
     def queue(self) -> list[Live]:
-        """The jobs that wait, in the order in which they will be taken."""
+        """The jobs that wait, in the order in which they will be taken: trainings after all paintings."""
         waiting = (live for live in self._jobs.values() if live.state is State.QUEUED)
         return sorted(waiting, key=_place)
 
@@ -160,6 +160,6 @@ class Ledger:
         return live
 
 
-def _place(live: Live) -> tuple[float, int]:
+def _place(live: Live) -> tuple[bool, float, int]:
     """What the queue is sorted by."""
-    return live.record.rank, live.record.number
+    return live.kind is Kind.TRAIN, live.record.rank, live.record.number

@@ -17,8 +17,9 @@ import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -30,11 +31,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from scumble import __version__
 from scumble.codecs import quantised, unit
 from scumble.drawn import painting, swatches
+from scumble.engine import models
 from scumble.errors import ScumbleError
 from scumble.home import private_folder, sync_folder, write_private
 from scumble.picture import Picture, decode, encode
 from scumble.protocol import LIBRARY, Name, Rectangle, Style, StyleChange, Tags
 from scumble.service.blobs import no_room
+from scumble.service.trained import Known, as_part
 
 log = logging.getLogger(__name__)
 
@@ -131,14 +134,18 @@ class Library:
         with self._lock:
             own = sorted(self._records(), key=lambda found: -found[1].number)
         styles = [record.style(id) for id, record in own] + [_bundled(id) for id in BUNDLED]
-        if tag is None:
-            return styles
-        wanted = tag.strip().casefold()
-        return [style for style in styles if wanted in (each.casefold() for each in style.tags)]
+        if tag is not None:
+            wanted = tag.strip().casefold()
+            styles = [style for style in styles if wanted in (each.casefold() for each in style.tags)]
+        return [*self._with_models(*styles)]
 
     def get(self, id: str) -> Style:
         """The style of that id; ScumbleError `not-found`."""
-        return _bundled(id) if id in BUNDLED else self._record(id).style(id)
+        return self._with_models(_bundled(id) if id in BUNDLED else self._record(id).style(id))[0]
+
+    def known(self, id: str) -> Known:
+        """By what models know a style; ScumbleError `not-found`."""
+        return self._digest(id), None if id in BUNDLED else self._record(id).crop
 
     def picture(self, id: str) -> bytes:
         """The file of a style's picture as it was given, or that of a bundled style; ScumbleError `not-found`."""
@@ -200,7 +207,7 @@ class Library:
                     sync_folder(self._folder)
             finally:
                 shutil.rmtree(beside, ignore_errors=True)
-        return record.style(id)
+        return self._with_models(record.style(id))[0]
 
     def change(self, id: str, change: StyleChange) -> Style:
         """Give a style another name, tags or crop; what the change does not set stays.
@@ -224,7 +231,7 @@ class Library:
                 if "crop" in fields:
                     for old in (self._folder / id).glob(f"{_THUMBNAIL}-*"):
                         old.unlink(missing_ok=True)
-            return record.style(id)
+            return self._with_models(record.style(id))[0]
 
     def remove(self, id: str) -> None:
         """Forget a style; ScumbleError `not-found`, or `wrong-state` for a bundled one."""
@@ -268,6 +275,28 @@ class Library:
             except (OSError, ScumbleError) as error:  # it can be drawn again each time
                 log.warning("The style %s was drawn but cannot be kept: %s", id, error)
             return data
+
+    # ------------------------------------------------------------------------------------------------ trained styles
+
+    def _with_models(self, *styles: Style) -> Sequence[Style]:
+        """The styles with the kept models that were trained for them."""
+        kept = models.by_picture()
+        if not kept:
+            return styles
+        return [
+            each.model_copy(update={"model": kept.get((self._digest(each.id) or "", as_part(each.crop)))})
+            for each in styles
+        ]
+
+    def _digest(self, id: str) -> str | None:
+        """The SHA-256 of the file of a style's picture; none where it is not there, or not drawn yet."""
+        if id in swatches.SWATCHES:
+            return hashlib.sha256(swatches.swatch(id)).hexdigest()
+        path = self._drawn / id / "picture.png" if id in BUNDLED else self._folder / id / _PICTURE
+        with suppress(OSError):
+            state = path.stat()
+            return _digest_of(path, state.st_ino, state.st_mtime_ns, state.st_size)
+        return None
 
     # ------------------------------------------------------------------------------------------------------ the disk
 
@@ -384,6 +413,13 @@ def _bundled(id: str) -> Style:
         is_bundled=True,
         picture=LIBRARY + id,
     )
+
+
+@lru_cache(maxsize=1024)
+def _digest_of(path: Path, *_state: int) -> str:
+    """The SHA-256 of a file as long as it stays as it is."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _as_json(record: _Record) -> bytes:

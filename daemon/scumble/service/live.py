@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from scumble.errors import ScumbleError
-from scumble.protocol import Job, Problem, Scale, State
+from scumble.protocol import Job, Kind, Problem, Scale, State
 from scumble.service import messages as say
 from scumble.service.problems import problem
 from scumble.service.records import Record, Result
@@ -46,10 +46,15 @@ class Live:
         return self.record.state
 
     @property
+    def kind(self) -> Kind:
+        """What it does."""
+        return self.record.order.kind
+
+    @property
     def is_abandoned(self) -> bool:
         """Whether it has a lease and nobody asked after it for that long."""
         lease = self.record.order.lease_s
-        if lease is None or self.waiting or self.state.is_final:
+        if lease is None or self.waiting or self.state.is_final or self.record.is_ending:
             return False
         return time.monotonic() - self.asked > lease
 
@@ -80,7 +85,7 @@ class Live:
         elif isinstance(word, say.Progress):
             self.record = self.record.changed(iteration=word.iteration, iterations=word.iterations, losses=word.losses)
             self.scale, self.progress, self.seconds_left = word.scale, word.progress, word.seconds_left
-            self.phase = "painting"
+            self.phase = "painting" if self.kind is Kind.PAINT else "training"
         else:
             self.record = self.record.changed(previews=self.record.previews + 1)
 
@@ -97,6 +102,7 @@ class Live:
             warnings=(*self.notices, *word.warnings),
             previews=max(self.record.previews, word.previews),
             preview_bounds=word.preview_bounds,
+            model=word.model,
         )
 
     def failed(self, why: Problem) -> None:
@@ -115,7 +121,7 @@ class Live:
 
     def crashed(self, status: int) -> None:
         """Its worker ended in the middle of it."""
-        if self.is_stopping:
+        if self.is_stopping and not self.record.is_ending:
             self.stopped()
             return
         self.record = self.record.changed(crashes=self.record.crashes + 1)
@@ -137,7 +143,7 @@ class Live:
         self.wait_again(notice)
 
     def _end(self, state: State, **changes: object) -> None:
-        self.record = self.record.changed(state=state, **changes)
+        self.record = self.record.changed(state=state, is_ending=False, **changes)
         self.began, self.notices, self.is_stopping = None, (), False
 
     # ---------------------------------------------------------------------------------------------------------- telling
@@ -148,8 +154,9 @@ class Live:
         is_final = record.state.is_final
         return Job(
             id=record.id,
+            kind=order.kind,
             state=record.state,
-            phase="finished" if is_final else "stopping" if self.is_stopping else self.phase,
+            phase="finished" if is_final else "stopping" if self.is_stopping or record.is_ending else self.phase,
             position=position,
             iteration=record.iteration,
             iterations=record.iterations,
@@ -168,6 +175,7 @@ class Live:
             bounds=order.bounds,
             preview_bounds=record.preview_bounds,
             has_result=record.result is not None and record.is_kept,
+            model=record.model,
             problem=record.problem,
             recipe=order.recipe.as_dict(),
             continues=order.continues,

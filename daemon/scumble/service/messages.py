@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from scumble.protocol import Problem, Rectangle, Scale
+from scumble.protocol import Problem, Rectangle, Scale, TrainRequest
 from scumble.service.pace import LevelTime
 
-CHECKPOINT, PREVIEW, PAINTED = "checkpoint.safetensors", "preview.jpg", "painted.json"
+CHECKPOINT, PREVIEW, PAINTED, MODEL = "checkpoint.safetensors", "preview.jpg", "painted.json", "model.scumble"
 """What a worker leaves in a job's folder besides the result."""
 
 
@@ -45,6 +45,36 @@ class Paint(_Message):
     """Take no more than this, whatever the recipe says."""
 
 
+class Lesson(_Message):
+    """A style that is to be learnt: its picture, what the recipe calls it, and how the model will know it again."""
+
+    picture: str
+    source: Source
+    name: str
+
+
+class Train(_Message):
+    """Train a model; `folder` is where its checkpoint, preview, report and model go.
+
+    With `ends` it was stopped while it was put away: nothing more is learnt, and what is there is kept.
+    """
+
+    say: Literal["train"] = "train"
+    job: str
+    request: TrainRequest
+    recipe: dict[str, Any]
+    lessons: tuple[Lesson, ...]
+    folder: Path
+    ends: bool = False
+
+
+class PutAway(_Message):
+    """Save a training, to go on later: something more urgent is to be done."""
+
+    say: Literal["put away"] = "put away"
+    job: str
+
+
 class Stop(_Message):
     """Stop a job within one iteration."""
 
@@ -70,7 +100,8 @@ class Leave(_Message):
     say: Literal["leave"] = "leave"
 
 
-Order = TypeAdapter[Paint | Stop | Ask | Leave](Annotated[Paint | Stop | Ask | Leave, Field(discriminator="say")])
+Told = Paint | Train | PutAway | Stop | Ask | Leave
+Order = TypeAdapter[Told](Annotated[Told, Field(discriminator="say")])
 
 # ---------------------------------------------------------------------------------------------------- from the worker
 
@@ -157,6 +188,8 @@ class Painted(_Message):
     levels: tuple[LevelTime, ...] = ()
     content_px: int = 0
     around_s: float = 0.0
+    model: str | None = None
+    """What the model that was trained is kept as."""
 
 
 class Failed(_Message):

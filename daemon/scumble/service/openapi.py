@@ -20,6 +20,7 @@ from scumble.service.questions import Query
 
 JSON = "application/json"
 FORM = "multipart/form-data"
+DATA = "application/octet-stream"
 BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 TEXT: dict[str, Any] = {"type": "string"}
 
@@ -64,6 +65,13 @@ class Form:
 
 
 @dataclass(frozen=True)
+class Data:
+    """A body that is a file by itself."""
+
+    description: str
+
+
+@dataclass(frozen=True)
 class Header:
     """A header that a call heeds."""
 
@@ -82,7 +90,7 @@ class Call:
     function: Callable[..., Any]
     answers: tuple[Answer, ...]
     query: type[Query] | None = None
-    body: type[BaseModel] | Form | None = None
+    body: type[BaseModel] | Form | Data | None = None
     headers: tuple[Header, ...] = ()
     errors: tuple[str, ...] = ()
     is_open: bool = False
@@ -161,7 +169,7 @@ def _used(call: Call) -> Iterator[tuple[type[BaseModel], JsonSchemaMode]]:
         for part in call.body.parts:
             if part.model:
                 yield part.model, "validation"
-    elif call.body is not None:
+    elif call.body is not None and not isinstance(call.body, Data):
         yield call.body, "validation"
 
 
@@ -234,7 +242,9 @@ def _header_parameters(call: Call) -> list[dict[str, Any]]:
     ]
 
 
-def _request_body(body: type[BaseModel] | Form, models: _Models) -> dict[str, Any]:
+def _request_body(body: type[BaseModel] | Form | Data, models: _Models) -> dict[str, Any]:
+    if isinstance(body, Data):
+        return {"required": True, "description": body.description, "content": {DATA: {"schema": BINARY}}}
     if isinstance(body, Form):
         return {"required": True, "content": {FORM: _form(body, models)}}
     is_required = any(each.is_required() for each in body.model_fields.values())

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from scumble.protocol import Rectangle
+from scumble.protocol import Kind, Rectangle, TrainRequest
 from scumble.recipe import Recipe
 
 
@@ -30,15 +30,34 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Training:
+    """What is to be trained: the request, complete, and what people call its styles, in the same order."""
+
+    request: TrainRequest
+    labels: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"request": self.request.model_dump(mode="json"), "labels": list(self.labels)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Training":
+        """The inverse of `as_dict`."""
+        return cls(TrainRequest.model_validate(data["request"]), tuple(data["labels"]))
+
+
+@dataclass(frozen=True)
 class Order:
     """A recipe with its content, and every picture that it names.
 
     `width` and `height` are the content's, `bounds` is what will be painted of it (None: nothing will). `key` is the
-    client's idempotency key, `continues` the id of the job from whose result this one goes on.
+    client's idempotency key, `continues` the id of the job from whose result this one goes on. A `training` has no
+    content: its recipe says how losses are made, its width and height are those of the squares. `found` are the styles,
+    by their places, whose models were not asked for by name but found.
     """
 
     recipe: Recipe
-    content: Input
+    content: Input | None
     pictures: tuple[Input, ...]
     width: int
     height: int
@@ -46,14 +65,28 @@ class Order:
     lease_s: float | None = None
     key: str | None = None
     continues: str | None = None
+    training: Training | None = None
+    found: tuple[int, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What it asks for."""
+        return Kind.PAINT if self.training is None else Kind.TRAIN
 
     @property
     def fingerprint(self) -> str:
-        """What tells this order from another one."""
-        parts = [self.recipe.as_dict(), self.content.as_dict(), [each.as_dict() for each in self.pictures]]
+        """What tells this order from another one; as it was asked for, whatever models there are."""
+        content = self.content.as_dict() if self.content else None
+        recipe = self.recipe.as_dict()
+        for place in self.found:
+            del recipe["styles"][place]["model"]
+        parts: list[Any] = [recipe, content, [each.as_dict() for each in self.pictures]]
+        if self.training is not None:
+            parts.append(self.training.as_dict())
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property
     def digests(self) -> frozenset[str]:
         """All pixels that it needs."""
-        return frozenset((self.content.digest, *(each.digest for each in self.pictures)))
+        inputs = self.pictures if self.content is None else (self.content, *self.pictures)
+        return frozenset(each.digest for each in inputs)

@@ -6,8 +6,9 @@ search for neighbours above all, is its **extra**. What comes before and after a
 
 Each of the three is a sum of terms with factors that are never negative, fitted to what was seen: a constant (of the
 extras only the first has one: the network is built once), the pixels, and for neighbours the size of the grid on which
-they are looked for (a step) or the comparisons of a search (an extra). One job cannot tell all factors apart; where it
-says nothing, the built-in factors do, scaled to what it does say.
+they are looked for (a step) or the comparisons of a search (an extra). A trained model's **pass** is a level of one
+step, with next to no extra. One job cannot tell all factors apart; where it says nothing, the built-in factors do,
+scaled to what it does say.
 """
 
 import itertools
@@ -40,6 +41,8 @@ _BELIEVED_PX = tuple(side * side for side in (64, 128, 256, 512, 1024, 2048))
 _LONGEST_S = 1e6
 _VERSION = 1
 
+PASS = "pass"
+"""The part of a kind that says that it is one pass of a trained model."""
 FINE_GRID, COARSE_GRID, FINE_GRID_PX, MOST_CANDIDATES = 2, 4, 256 * 256, 2**17
 """As in `scumble.engine.candidates`, which needs torch."""
 
@@ -130,9 +133,11 @@ class Paces:
 
 
 class Stopwatch:
-    """Times a job's levels while it paints; started when it is made."""
+    """Times a job's levels while it paints; started when it is made. With `passes` a level is a single step, and the
+    whole of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, passes: bool = False) -> None:
+        self._least = 1 if passes else 2
         self._last = time.monotonic()
         self._levels: dict[int, tuple[int, list[float]]] = {}
         self._at = (0, 0)
@@ -147,13 +152,14 @@ class Stopwatch:
 
     @property
     def levels(self) -> tuple[LevelTime, ...]:
-        """The levels so far. One of a single iteration is left out: what it prepared cannot be told from its step."""
+        """The levels so far. One of a single iteration is left out, unless it is a pass: what it prepared cannot be
+        told from its step."""
         found = []
         for pixels, times in self._levels.values():
-            if len(times) > 1:
+            if len(times) >= self._least:
                 # the first iteration holds all that is done once for the level; of an even number of others half may
                 # hold a search
-                step = statistics.median_low(times[1:])
+                step = statistics.median_low(times[1:] or times)
                 found.append(LevelTime(pixels, len(times), step, max(0.0, sum(times) - step * len(times))))
         return tuple(found)
 
@@ -166,7 +172,7 @@ def _grid(pixels: int) -> float:
 
 
 def _is_searched(kind: str) -> bool:
-    return "gram" not in kind.split("|")
+    return not {"gram", PASS} & set(kind.split("|"))
 
 
 def _step_terms(kind: str) -> Terms:
@@ -196,6 +202,8 @@ def built_in(kind: str) -> _Factors:
     heavy = next((share for name, share in _NETWORKS.items() for part in parts[1:] if _is_network(part, name)), None)
     step = [0.010, 1.6e-6, 8.5e-6] if heavy is None else [0.04, 7e-6 * heavy, 8.5e-6]
     extra = [0.5, 5e-6, 1.2e-8] if heavy is None else [0.8, 10e-6 * heavy, 1.2e-8]
+    if PASS in parts:
+        step, extra = [0.03, 1.5e-6], [0.02, 1e-8]
     around = [0.05, 6e-7]
     if parts[0].startswith(("cuda", "mps")):
         share = 0.02 if parts[0].startswith("cuda") else 0.1

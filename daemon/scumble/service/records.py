@@ -6,7 +6,7 @@ from typing import Any
 
 from scumble.protocol import Problem, Rectangle, State
 from scumble.recipe import Recipe
-from scumble.service.orders import Input, Order
+from scumble.service.orders import Input, Order, Training
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Record:
     """One job. `number` counts all jobs of a store, `rank` says in which order those that wait are taken.
 
     `is_kept` ends when inputs and result were let go to make room; `was_fetched` begins when somebody has the result.
+    `is_ending` is a training that was stopped to be kept, until it is; `model` is what its model is called then.
     """
 
     id: str
@@ -45,6 +46,8 @@ class Record:
     was_fetched: bool = False
     is_kept: bool = True
     crashes: int = 0
+    is_ending: bool = False
+    model: str | None = None
 
     def changed(self, **changes: Any) -> "Record":
         """A copy with some fields replaced."""
@@ -61,7 +64,7 @@ class Record:
             "state": self.state.value,
             "order": {
                 "recipe": order.recipe.as_dict(),
-                "content": order.content.as_dict(),
+                "content": order.content.as_dict() if order.content else None,
                 "pictures": [each.as_dict() for each in order.pictures],
                 "width": order.width,
                 "height": order.height,
@@ -69,6 +72,8 @@ class Record:
                 "lease_s": order.lease_s,
                 "key": order.key,
                 "continues": order.continues,
+                "found": list(order.found),
+                "training": order.training.as_dict() if order.training else None,
             },
             "result": [self.result.file, self.result.digest, self.result.bytes] if self.result else None,
             "features": self.features,
@@ -84,12 +89,17 @@ class Record:
             "was_fetched": self.was_fetched,
             "is_kept": self.is_kept,
             "crashes": self.crashes,
+            "is_ending": self.is_ending,
+            "model": self.model,
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Record":
         """The inverse of `as_dict`; raises KeyError, TypeError, ValueError or ScumbleError for anything else."""
         order = data["order"]
+        # what was written before there were models does not speak of them; what was damaged may be anything
+        training = order["training"] if "training" in order else None  # noqa: SIM401
+        found = order["found"] if "found" in order else ()  # noqa: SIM401
         plain = {
             name: data[name]
             for name in (
@@ -103,7 +113,7 @@ class Record:
             state=State(data["state"]),
             order=Order(
                 recipe=Recipe.parse(order["recipe"]),
-                content=Input.from_dict(order["content"]),
+                content=Input.from_dict(order["content"]) if order["content"] or training is None else None,
                 pictures=tuple(map(Input.from_dict, order["pictures"])),
                 width=order["width"],
                 height=order["height"],
@@ -111,11 +121,15 @@ class Record:
                 lease_s=order["lease_s"],
                 key=order["key"],
                 continues=order["continues"],
+                found=tuple(map(int, found)),
+                training=Training.from_dict(training) if training else None,
             ),
             result=Result(*data["result"]) if data["result"] else None,
             warnings=tuple(data["warnings"]),
             problem=Problem.model_validate(data["problem"]) if data["problem"] else None,
             preview_bounds=_rectangle(data["preview_bounds"]),
+            is_ending=data.get("is_ending", False),
+            model=data.get("model"),
         )
 
 

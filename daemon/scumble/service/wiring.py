@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from scumble.errors import ScumbleError
 from scumble.service import problems
 from scumble.service.guard import Guard
-from scumble.service.openapi import JSON, Call, Form, Registry
+from scumble.service.openapi import JSON, Call, Data, Form, Registry
 from scumble.service.questions import Query, json_object, once, validated
 from scumble.service.settings import Limits
 
@@ -57,7 +57,7 @@ def _view(call: Call, limits: Limits) -> Any:
         query = validated(call.query or Query, once(request.args.items(multi=True)), is_text=True)
         if call.query is not None:
             asked["query"] = query
-        if call.body is not None and not isinstance(call.body, Form):
+        if call.body is not None and not isinstance(call.body, Form | Data):
             asked["body"] = validated(call.body, _json_body(limits))
         answer = call.function(**asked)
         return answer if isinstance(answer, Response) else answered(answer, call.answers[0].status)

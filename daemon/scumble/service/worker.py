@@ -1,4 +1,4 @@
-"""A worker: the process that paints, on one device, one job after another. The daemon is its only listener.
+"""A worker: the process that paints and trains, on one device, one job after another. The daemon is its only listener.
 
 It is a process of its own so that the daemon stays small and answers at once, so that a crash or the system's want of
 memory costs a try and not the daemon, and so that all memory is free when it is sent home. The main thread paints (only
@@ -13,7 +13,6 @@ import os
 import queue
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -37,39 +36,33 @@ from scumble.recipe import Engine, Recipe
 from scumble.service import messages as say
 from scumble.service.blobs import no_room
 from scumble.service.inputs import read
-from scumble.service.pace import Stopwatch
+from scumble.service.pace import PASS, Stopwatch
 from scumble.service.problems import problem
+from scumble.service.rhythm import Discarded, Leaving, Rhythm, now
 from scumble.signature import signed
 
 _PART = "result.part"
 _PREVIEW_S, _CHECKPOINT_S, _PROGRESS_S = 1.0, 10.0, 0.1
-_SHARE = 60  # previews and checkpoints each take at most a sixtieth of the time
 _NICENESS = 5
-now = time.monotonic
-
-
-class _Discarded(Exception):  # noqa: N818 - it is a request
-    """The job was stopped, and nothing of it is to be kept."""
-
-
-class _Leaving(Exception):  # noqa: N818
-    """The job is put away, to go on later."""
 
 
 class Worker:
-    """Paints what it is told to; `send` takes what it has to say."""
+    """Paints and trains what it is told to; `send` takes what it has to say."""
 
     def __init__(self, painter: Painter, send: Callable[[say.Word], None]) -> None:
         self._painter, self._send = painter, send
-        self._jobs: queue.Queue[say.Paint | None] = queue.Queue()
+        self._jobs: queue.Queue[say.Paint | say.Train | None] = queue.Queue()
         self._stops: dict[str, bool] = {}
+        self._put_away: set[str] = set()
         self._leaving = False
 
     def hear(self, line: bytes) -> None:
         """Take a message of the daemon's; from the listening thread."""
         message = say.Order.validate_json(line)
-        if isinstance(message, say.Paint):
+        if isinstance(message, say.Paint | say.Train):
             self._jobs.put(message)
+        elif isinstance(message, say.PutAway):
+            self._put_away.add(message.job)
         elif isinstance(message, say.Stop):
             self._stops[message.job] = message.keep
         elif isinstance(message, say.Ask):
@@ -79,23 +72,30 @@ class Worker:
             self._jobs.put(None)
 
     def work(self) -> None:
-        """Paint until told to leave; on the main thread."""
+        """Paint and train until told to leave; on the main thread."""
         self._tell_memory()
         while not self._leaving and (order := self._jobs.get()) is not None:
             try:
-                self._send(self._paint(order))
-            except _Leaving:
+                self._send(self._train(order) if isinstance(order, say.Train) else self._paint(order))
+            except Leaving:
                 self._send(say.Left(job=order.job))
             except ScumbleError as error:
                 self._send(say.Failed(job=order.job, problem=problem(error)))
             except Exception as error:
                 traceback.print_exc()
-                mistake = ScumbleError("internal", f"Scumble made a mistake while painting: {_in_a_line(error)}.")
+                doing = "training" if isinstance(order, say.Train) else "painting"
+                mistake = ScumbleError("internal", f"Scumble made a mistake while {doing}: {_in_a_line(error)}.")
                 self._send(say.Failed(job=order.job, problem=problem(mistake)))
             with contextlib.suppress(OSError):
                 (order.folder / _PART).unlink(missing_ok=True)
             self._stops.pop(order.job, None)
+            self._put_away.discard(order.job)
             self._tell_memory()
+
+    def _train(self, order: say.Train) -> say.Painted:
+        from scumble.service.training import train  # most workers never train
+
+        return train(order, self._painter, self._send, self._decide)
 
     # -------------------------------------------------------------------------------------------------------- painting
 
@@ -115,7 +115,7 @@ class Worker:
         loaded = now()
         try:
             painting = self._painter.paint(content, capped, pictures, sitting.on_step, resume=resume)
-        except _Discarded:
+        except Discarded:
             (order.folder / say.CHECKPOINT).unlink(missing_ok=True)
             return sitting.ended(stopped=True, seconds=now() - began)
         painted = now()
@@ -160,10 +160,10 @@ class Worker:
         """Whether to stop and keep; raises what ends the job without a result."""
         if job in self._stops:  # also when leaving: the daemon has promised that it ends
             if not self._stops[job]:
-                raise _Discarded
+                raise Discarded
             return True
-        if self._leaving:
-            raise _Leaving
+        if self._leaving or job in self._put_away:
+            raise Leaving
         return False
 
     # ------------------------------------------------------------------------------------------------------- answering
@@ -215,13 +215,13 @@ class _Sitting:
     ) -> None:
         self._order, self._send, self._decide, self._is_resumed = order, send, decide, is_resumed
         self.shown: Rectangle | None = None
-        self._watch = Stopwatch()
+        self._watch = Stopwatch(passes=order.recipe.get("engine") == Engine.FAST.value)
         self._step: Step | None = None
         self._before_level = 0
         self._previews = 0
-        self._telling = _Rhythm(_PROGRESS_S)
-        self._showing = _Rhythm(_PREVIEW_S)
-        self._saving = _Rhythm(_CHECKPOINT_S, waits_first=True)
+        self._telling = Rhythm(_PROGRESS_S)
+        self._showing = Rhythm(_PREVIEW_S)
+        self._saving = Rhythm(_CHECKPOINT_S, waits_first=True)
 
     def on_step(self, step: Step) -> bool:
         """After every iteration; whether to stop and keep what is there."""
@@ -231,7 +231,7 @@ class _Sitting:
         self._step = step
         try:
             stops = self._decide(self._order.job)
-        except _Leaving:
+        except Leaving:
             self._save(step)
             raise
         self._telling.perhaps(lambda: self._tell(step))
@@ -285,27 +285,10 @@ class _Sitting:
             print(f"the checkpoint of job {self._order.job} cannot be written: {error}", file=sys.stderr)
 
 
-class _Rhythm:
-    """Does something about every `interval_s`, rarer where it would take more than its share of the time."""
-
-    def __init__(self, interval_s: float, *, waits_first: bool = False) -> None:
-        self._interval = interval_s
-        self._due = now() + interval_s if waits_first else 0.0
-
-    def perhaps(self, action: Callable[[], None]) -> None:
-        """Do it, if it is time."""
-        began = now()
-        if began < self._due:
-            return
-        action()
-        took = now() - began
-        self._due = now() + max(self._interval, _SHARE * took)
-
-
 def kind(painter: Painter, recipe: Recipe) -> str:
     """What jobs have in common that take equally long for equally many pixels."""
     descends = (
-        []
+        [PASS]
         if recipe.engine is Engine.FAST
         else [
             f"neighbours {recipe.matchings}" if painter.outline(recipe).asked.neighbours else "gram",

@@ -50,6 +50,8 @@ class Worker:
         self.memory: say.Memory | None = None
         self.broken: say.Broken | None = None
         self.job: str | None = None
+        self.makes_way = False
+        """Whether it was told to put away what it does."""
         self.free_since = time.monotonic()
         self.failures = 0
         self.is_leaving = False
@@ -99,7 +101,7 @@ class Worker:
         threading.Thread(target=self._speak, args=(process.stdin, self._outbox), daemon=True).start()
         threading.Thread(target=self._note, args=(process.stderr,), daemon=True).start()
 
-    def tell(self, message: say.Paint | say.Stop | say.Ask | say.Leave) -> None:
+    def tell(self, message: say.Told) -> None:
         """Say something to it, without waiting until it listens; lost if it has just ended, which will be heard of."""
         self._outbox.put(message.line())
 
@@ -141,7 +143,7 @@ class Worker:
     def ended(self) -> None:
         """Note that its process is no more."""
         self._process = self.ready = self.memory = None
-        self.job = None
+        self.job, self.makes_way = None, False
         self._outbox.put(None)
 
     def _listen(self, process: subprocess.Popen[bytes], voice: IO[bytes]) -> None:

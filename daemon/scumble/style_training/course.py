@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from scumble.engine.features import describe, profile
-from scumble.engine.transformation import Shape, Upsampling
+from scumble.engine.shape import Shape, Upsampling
 from scumble.recipe import Recipe, StyleLoss
 
 WEAKEST, STRONGEST = 20.0, 100.0
