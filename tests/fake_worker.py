@@ -145,14 +145,16 @@ class FakeWorker:
             write_private(checkpoint, str(done).encode(), durable=False)
             if seed == KILLED_ONCE and done == 5 and first < 4:
                 os.kill(os.getpid(), signal.SIGKILL)
+            is_leaving = order.job in self.put_away or self.leaving
+            if is_leaving and seed == LAST_WORDS:
+                time.sleep(0.5)  # whatever is said meanwhile is not heard
+                raise Leaving
             if order.job in self.stops:
                 stopped = True
                 if not self.stops[order.job]:
                     checkpoint.unlink()
                     return say.Painted(job=order.job, stopped=True, seconds=1, iteration=done, iterations=count)
-            elif order.job in self.put_away or self.leaving:
-                if seed == LAST_WORDS:
-                    time.sleep(0.5)  # whatever is said meanwhile is not heard
+            elif is_leaving:
                 raise Leaving
             self.send(
                 say.Progress(

@@ -343,3 +343,23 @@ def test_an_extra_is_never_negative(clock):
     watch = Stopwatch()
     run(clock, watch, 1, 10, 20, [0.1, 3, 3])
     assert watch.levels == (LevelTime(200, 3, 3, 0),)
+
+
+def test_a_pass_is_a_level_of_a_single_step(clock):
+    watch = Stopwatch(passes=True)
+    run(clock, watch, 1, 10, 20, [3])
+    assert watch.levels == (LevelTime(200, 1, 3, 0),)
+
+
+def test_a_pass_is_learnt_and_told_for_other_sizes(paces):
+    kind = f"cpu|X|trained night|{pace.PASS}|float32|1 styles"
+    small, large = [(512 * 384, 1)], [(2048 * 1536, 1)]
+    guess, is_measured = paces.seconds(kind, small, 512 * 384)
+    assert 0.3 < guess < 3 and not is_measured
+    for _ in range(3):
+        paces.learn(JobTime(kind, (LevelTime(512 * 384, 1, 0.5, 0.0),), 512 * 384, 0.1))
+    told, is_measured = paces.seconds(kind, small, 512 * 384)
+    assert is_measured and told == pytest.approx(0.6, rel=0.1)
+    assert 8 * told < paces.seconds(kind, large, 2048 * 1536)[0] < 17 * told
+    # a machine on which one model is slow is slow with the next
+    assert paces.seconds(kind.replace("night", "day"), small, 512 * 384)[0] == pytest.approx(told, rel=0.2)
