@@ -10,6 +10,7 @@ a painter that is warm.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import time
@@ -100,35 +101,22 @@ def _reaches(curve: dict[int, float], loss: float) -> int:
 
 
 def times(painter: Painter, file: Path, style: Picture, most: int, rounds: int = 3) -> list[dict[str, float]]:
-    """Seconds of a pass, from the content to the painting, and of the optimisation (of a few iterations, by as many as
-    200 take)."""
+    """Seconds of a pass, from the content to the painting, and of 200 iterations, by the median of the few that are
+    made; the search for neighbours is not in them."""
     found = []
     for side in (side for side in SIDES if side <= most):
         content, pictures = square(side), {"style": style}
-
-        def seconds(asked: Recipe, content: Picture = content, pictures: dict[str, Picture] = pictures) -> float:
-            return painter.paint(content, asked, pictures).seconds
-
-        passes = [seconds(recipe(file, side, engine="fast")) for _ in range(rounds + 1)][1:]
-        few, more = (statistics.median(seconds(recipe(file, side, iterations=n)) for _ in range(1)) for n in (2, 6))
-        step = (more - few) / 4
-        found.append({"side": side, "fast": statistics.median(passes), "optimise": few + step * (ITERATIONS - 2)})
+        asked = recipe(file, side, engine="fast")
+        passes = [painter.paint(content, asked, pictures).seconds for _ in range(rounds + 1)][1:]
+        at: list[float] = []
+        few = recipe(file, side, iterations=4, matchings=1)
+        painter.paint(content, few, pictures, lambda step, at=at: at.append(time.perf_counter()))
+        step = statistics.median(later - earlier for earlier, later in itertools.pairwise(at))
+        found.append({"side": side, "fast": statistics.median(passes), "optimise": step * ITERATIONS})
     return found
 
 
-def main() -> None:
-    """Measure, and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("style")
-    parser.add_argument("--size", type=int, default=512, metavar="PX")
-    parser.add_argument("--unseen", type=int, default=4, metavar="N", help="how many scenes; one more is none")
-    parser.add_argument("--most", type=int, default=SIDES[-1], metavar="PX", help="the largest side to time")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    asked = parser.parse_args()
-    painter, style = Painter(), load(asked.style)
-    began = time.monotonic()
-    each = losses(painter, asked.model, style, asked.size, asked.unseen)
+def _tell(each: list[dict[str, Any]]) -> None:
     print(f"{'content':>9} {'one pass':>9} {ITERATIONS:>4} iterations  {'way':>5}  as iteration  saves of {HALF}")
     for row in each:
         print(
@@ -137,6 +125,25 @@ def main() -> None:
         )
     middle = statistics.median(row["fast"] / row["from_content"][ITERATIONS] for row in each)
     print(f"median loss of a pass: {middle:.2f} times that of the optimisation")
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("style")
+    parser.add_argument("--size", type=int, default=512, metavar="PX")
+    parser.add_argument(
+        "--unseen", type=int, default=4, metavar="N", help="how many scenes, and one that is none; 0: no losses"
+    )
+    parser.add_argument("--most", type=int, default=SIDES[-1], metavar="PX", help="the largest side to time")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    asked = parser.parse_args()
+    painter, style = Painter(), load(asked.style)
+    began = time.monotonic()
+    each = losses(painter, asked.model, style, asked.size, asked.unseen) if asked.unseen else []
+    if each:
+        _tell(each)
     timed = times(painter, asked.model, style, asked.most)
     print(f"\n{'side':>6} {'one pass, s':>12} {f'{ITERATIONS} iterations, s':>18} {'times':>8}")
     for row in timed:
