@@ -19,7 +19,7 @@ from scumble.style_training import contents
 from scumble.style_training import course as module
 from scumble.style_training.contents import Contents, Drawn, Photographs
 from scumble.style_training.course import Course, suited
-from scumble.style_training.report import preview, report, unseen
+from scumble.style_training.report import preview, report, smoothed, unseen
 from scumble.style_training.trainer import Studied, Trainer, asked
 
 
@@ -161,6 +161,38 @@ def test_pictures_of_how_it_went():
     made = trained(trainer("night", "glass"), 2)
     assert preview(made).width > 600
     assert report(made).height > 800
+
+
+def test_curves_are_smoothed_over_a_fiftieth():
+    history = [{"total": float(step % 2)} for step in range(100)]
+    found = [each["total"] for each in smoothed(history)]
+    assert found[0] == 0
+    assert set(found[1:]) == {0.5}
+    assert smoothed(history[:40]) == history[:40]
+
+
+@pytest.mark.slow
+def test_a_short_training_comes_more_than_half_the_way():
+    """From the loss of contents that it never saw to that of 200 iterations of optimisation."""
+    style = Picture.from_rgb(painting("night", 256, 256))
+    recipe = Recipe.parse({"styles": [{"picture": "night"}], "style_loss": "gram", "features": "scumble-lite"})
+    asked_for = Course(recipe, size=192, square=96, batch=2, steps=200, width=12, blocks=3)
+    painter = Painter("cpu")
+    made = trained(Trainer(asked_for, [Studied(style, TrainedStyle(name="night"))], Drawn(0), painter))
+    ways = []
+    for content in unseen((192, 144)):
+        picture = Picture.from_rgb(content[0].permute(1, 2, 0).numpy(), "float32")
+        at_60 = recipe.changed(size=max(picture.size), scales=1, iterations=(200,), least_gain=0)
+        _, objective = painter.objective(picture, at_60, {"night": style})
+        best = painter.paint(picture, at_60, {"night": style}).picture
+        shown = made.repaint(content, [1.0], 60.0)
+        losses = [objective.evaluate(x).total for x in (content, shown, as_tensor(best))]
+        ways.append((losses[0] - losses[1]) / (losses[0] - losses[2]))
+    assert min(ways) > 0.5, ways
+
+
+def as_tensor(picture):
+    return torch.from_numpy(picture.rgb().transpose(2, 0, 1).copy())[None]
 
 
 def test_what_is_shown_is_never_learnt():

@@ -1,7 +1,7 @@
 """How a training went, as pictures: what the network makes of contents that it never saw, and the curves of its
 losses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -46,7 +46,8 @@ def report(trainer: Trainer) -> Picture:
     """The whole sheet: the styles, unseen contents before and after at several strengths, and the losses."""
     rows = list(_rows(trainer))
     course = trainer.course
-    curves = Image.fromarray(plot(trainer.history, [Level(course.square, course.square, max(1, trainer.step))]).pixels)
+    steps = [Level(course.square, course.square, max(1, trainer.step))]
+    curves = Image.fromarray(plot(smoothed(trainer.history), steps).pixels)
     styles = [
         Tile(name, Image.fromarray(thumbnail(each.picture)))
         for name, each in zip(_names(trainer), trainer.styles, strict=True)
@@ -66,6 +67,16 @@ def report(trainer: Trainer) -> Picture:
         y += each
     paper.paste(curves, (MARGIN, y))
     return as_picture(paper)
+
+
+def smoothed(history: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """Means over a fiftieth of all steps up to each: every square has losses of its own."""
+    span = max(1, len(history) // 50)
+    found = []
+    for end in range(1, len(history) + 1):
+        recent = history[max(0, end - span) : end]
+        found.append({kind: sum(each[kind] for each in recent) / len(recent) for kind in recent[-1]})
+    return found
 
 
 def _rows(trainer: Trainer) -> Iterator[list[Tile]]:
