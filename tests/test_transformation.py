@@ -88,10 +88,26 @@ def test_a_style_of_its_own_ignores_the_others():
     picture = noise(1, 3, 24, 24, seed=5)
     before = used(made).repaint(picture, [1.0, 0.0], STRENGTH)
     for name in made.shape.tensors():
-        if name.endswith((".gain", ".shift")):
+        if name.endswith((".gain", ".shift", ".share")):
             made.tensor(name).data[1] += 1
     torch.testing.assert_close(used(made).repaint(picture, [1.0, 0.0], STRENGTH), before)
     assert (used(made).repaint(picture, [0.0, 1.0], STRENGTH) - before).abs().max() > 1e-3
+
+
+def test_with_no_share_of_its_own_the_content_stays():
+    made, picture = network(), noise(1, 3, 16, 16, seed=8)
+    with torch.no_grad():
+        made.tensor("out.share").zero_()[:, 0, 1] = 1
+    found = used(made).repaint(picture, [1.0], STRENGTH)
+    torch.testing.assert_close(found, 0.02 + 0.96 * picture, atol=1e-5, rtol=0)
+
+
+def test_what_stays_of_the_content_shrinks_with_the_strength():
+    fresh = Transformation(Shape(styles=2))
+    mixture = torch.tensor([[0.3, 0.7]]).expand(3, 2)
+    own, stays = mixed(fresh.tensor("out.share"), mixture, torch.tensor([20.0, 60.0, 100.0])).T
+    assert own.tolist() == pytest.approx([0.4, 1.0, 1.6], abs=1e-6)
+    assert stays.tolist() == pytest.approx([1.0, 0.25, 0.0], abs=1e-6)
 
 
 def test_what_it_gives_is_a_picture():

@@ -162,10 +162,11 @@ class _Pass:
     def _last(self, stage: _Stage) -> Tensor:
         layer, bias = self._shape.layers[-1], self._tensors["out.bias"][:, None, None]
         raw = self._raw(layer, stage, stage.height, stage.width)
+        shares = mixed(self._tensors["out.share"], self._mixture, self._strength)
         found = torch.empty_like(self._picture)
         for strip in self._strips(stage.height, stage.width):
             answer = raw(strip.start, strip.stop).float() + bias
-            found[:, :, strip] = finished(answer)
+            found[:, :, strip] = finished(answer, self._picture[:, :, strip], shares)
         return found
 
     def _strips(self, height: int, width: int) -> list[slice]:

@@ -76,6 +76,7 @@ class Shape:
             found[f"{layer.name}.filters"] = (layer.out, layer.into, layer.kernel, layer.kernel)
             if layer.name == "out":
                 found["out.bias"] = (layer.out,)
+                found["out.share"] = (self.styles, POWERS, 2)
             else:
                 found[f"{layer.name}.gain"] = found[f"{layer.name}.shift"] = (self.styles, POWERS, layer.out)
         return found

@@ -5,6 +5,7 @@ last convolution (Johnson et al. 2016, "Perceptual Losses for Real-Time Style Tr
 normalised over the whole picture, **instance normalisation** (Ulyanov et al. 2016), and brought to a gain and a shift
 that belong to the style (Dumoulin et al. 2017, "A Learned Representation for Artistic Style"). Here these are
 polynomials of the strength, so that one network paints softly and strongly; of several styles they are mixed by weight.
+So are the **shares** of its answer and of the content in the picture: with little strength much of the content stays.
 """
 
 import torch
@@ -18,6 +19,10 @@ GRID = 4
 MIDDLE_STRENGTH = 60.0
 """The strength at which a polynomial is its first coefficient."""
 EPSILON = 1e-5
+FIRST_SHARES = ((1.0, 0.6, 0.0), (0.25, -0.5, 0.25))
+"""Polynomials that the shares begin with: at strength 20 four tenths of the answer over all of the content, at 100 all
+and more of the one and nothing of the other."""
+_INSET = 0.02
 _MEAN, _DEVIATION = 0.45, 0.25
 
 
@@ -34,6 +39,8 @@ class Transformation(nn.Module):
                 value.normal_(0, (2 / (size[1] * size[2] * size[3])) ** 0.5, generator=generator)
             elif name.endswith(".gain"):
                 value[:, 0] = 0.0 if name.split(".")[0].endswith("b") else 1.0
+            elif name == "out.share":
+                value[:] = torch.tensor(FIRST_SHARES).T
             self.values[name.replace(".", "_")] = nn.Parameter(value)
 
     def tensor(self, name: str) -> Tensor:
@@ -62,7 +69,8 @@ class Transformation(nn.Module):
             h = h + begun if layer.adds else h.relu()
         last = self.shape.layers[-1]
         h = convolved(h, last, self.tensor("out.filters"), self.shape.upsampling)
-        return finished(h + self.tensor("out.bias")[:, None, None])
+        shares = mixed(self.tensor("out.share"), mixture, strength)
+        return finished(h + self.tensor("out.bias")[:, None, None], pictures, shares)
 
 
 def prepared(pictures: Tensor) -> Tensor:
@@ -70,13 +78,14 @@ def prepared(pictures: Tensor) -> Tensor:
     return ((pictures - _MEAN) / _DEVIATION).contiguous(memory_format=torch.channels_last)
 
 
-def finished(answer: Tensor) -> Tensor:
-    """Pictures in 0..1 of what the last layer says."""
-    return torch.sigmoid(answer)
+def finished(answer: Tensor, pictures: Tensor, shares: Tensor) -> Tensor:
+    """Pictures in 0..1 of what the last layer says and what there was, by the shares (n, 2) of both."""
+    own, stays = shares[:, :, None, None, None].unbind(1)
+    return torch.sigmoid(own * answer + stays * torch.logit(_INSET + (1 - 2 * _INSET) * pictures.clamp(0, 1)))
 
 
 def mixed(coefficients: Tensor, mixture: Tensor, strength: Tensor) -> Tensor:
-    """Gains or shifts (n, channels) of coefficients (styles, `POWERS`, channels)."""
+    """Gains, shifts or shares (n, channels) of coefficients (styles, `POWERS`, channels)."""
     powers = ((strength - MIDDLE_STRENGTH) / 40)[:, None] ** torch.arange(POWERS, device=strength.device)
     return torch.einsum("ns,np,spc->nc", mixture, powers, coefficients)
 
