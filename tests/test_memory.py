@@ -1,6 +1,7 @@
 """The prediction of memory beside what is measured, in processes of their own."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,14 +45,22 @@ except ScumbleError as error:
 """
 
 
+def _painted_with(megabytes, tries=5):
+    """What it prints. About one in ten times oneDNN crashes in a convolution instead of saying that it got no memory;
+    the daemon then starts another worker, and so does this."""
+    for _ in range(tries):
+        done = subprocess.run([sys.executable, "-c", _SCARCE, str(megabytes)], capture_output=True, text=True)
+        if done.returncode != -signal.SIGSEGV:
+            break
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell what a process holds")
 def test_tiles_are_taken_where_the_system_refuses_memory():
     """Whatever was predicted: with ever less of it a picture is painted in one piece, in tiles, and not at all."""
-    found = []
-    for megabytes in (1400, 900, 750, 600, 500, 400):
-        run = [sys.executable, "-c", _SCARCE, str(megabytes)]
-        found.append(subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip())
+    found = [_painted_with(megabytes) for megabytes in (1400, 900, 750, 600, 500, 400)]
     assert found[0] == "None"
     assert any(each.isdigit() for each in found), found
     assert set(found) <= {"None", "out-of-memory", *(each for each in found if each.isdigit())}
