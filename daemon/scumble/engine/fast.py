@@ -32,8 +32,8 @@ from scumble.recipe import Engine, KeepColors, Recipe, Style
 WEAKEST = 20.0
 """The least strength that a network was trained for; with less its picture is mixed with the content."""
 _KEPT = 4
-_PICTURES, _STRIP = 60, 800
-"""Bytes per px: of what is as large as the picture, and of a strip's maps by channel at full size."""
+_PICTURES, _STRIP = 60, 50
+"""Bytes per px of what is as large as the picture; and how many values a strip's maps hold per px and channel."""
 
 
 def chosen(style: Style, index: int) -> tuple[Path, str | None]:
@@ -79,7 +79,7 @@ def plan(width: int, height: int, selected: Box, recipe: Recipe, itemsize: int, 
     need = 0.0
     for style, about in zip(recipe.styles, found, strict=True):
         pixels = level.width * level.height / min(1.0, style.stroke_scale or recipe.stroke_scale) ** 2
-        strip = min(pixels, STRIP_PX) * about.width * itemsize * _STRIP / 16
+        strip = min(pixels, STRIP_PX) * about.width * itemsize * _STRIP
         need = max(need, strip + pixels * (_PICTURES + about.width * itemsize * 2.5))
     limit = min(available, recipe.memory_mb * 2**20) if recipe.memory_mb else available * MEMORY_SHARE
     if need > limit:

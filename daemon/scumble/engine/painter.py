@@ -210,18 +210,7 @@ class Painter:
         assert x is not None
         is_tight = todo.is_tight or composer.tiling != todo.tiling
         todo = replace(run.plan, tiling=composer.tiling, is_tight=is_tight)
-        return Painting(
-            picture=self._finish(job, todo.box, x),
-            recipe=recipe,
-            features=self.features_name(recipe),
-            box=todo.box,
-            mix=job.mix,
-            losses=tuple(run.losses),
-            warnings=_warnings(job, todo),
-            seconds=time.perf_counter() - began,
-            stopped=run.stopped,
-            plan=todo,
-        )
+        return self._painting(job, todo, x, began, tuple(run.losses), _warnings(job, todo), stopped=run.stopped)
 
     def _paint_fast(self, job: Job, todo: Plan, on_step: OnStep, began: float) -> Painting:
         """In one pass, which is the only iteration and has no losses."""
@@ -230,17 +219,30 @@ class Painter:
         x = self._fast(recipe).paint(canvas, job.regions, recipe)
         run = Run(job, todo, on_step, None)
         run.passed(x, canvas, time.perf_counter() - began)
+        return self._painting(job, todo, x, began, (), (), stopped=False)
+
+    def _painting(
+        self,
+        job: Job,
+        done: Plan,
+        x: Tensor,
+        began: float,
+        losses: tuple[Mapping[str, float], ...],
+        warnings: tuple[str, ...],
+        *,
+        stopped: bool,
+    ) -> Painting:
         return Painting(
-            picture=self._finish(job, todo.box, x),
-            recipe=recipe,
-            features=self.features_name(recipe),
-            box=todo.box,
+            picture=self._finish(job, done.box, x),
+            recipe=job.recipe,
+            features=self.features_name(job.recipe),
+            box=done.box,
             mix=job.mix,
-            losses=(),
-            warnings=(),
+            losses=losses,
+            warnings=warnings,
             seconds=time.perf_counter() - began,
-            stopped=False,
-            plan=todo,
+            stopped=stopped,
+            plan=done,
         )
 
     def _fast(self, recipe: Recipe) -> fast.Fast:

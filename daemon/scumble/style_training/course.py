@@ -7,10 +7,10 @@ from scumble.engine.features import describe, profile
 from scumble.engine.shape import Shape, Upsampling
 from scumble.recipe import Recipe, StyleLoss
 
-WEAKEST, STRONGEST = 20.0, 100.0
-"""Strengths that are asked for while it learns; those below are between the weakest and the content."""
-
+STRONGEST = 100.0
+"""Strengths from `scumble.engine.fast.WEAKEST` to this are asked for while it learns."""
 FEW_VOTES = 0.2
+"""The weight of votes beside Gram matrices, see `suited`."""
 
 
 @dataclass(frozen=True)

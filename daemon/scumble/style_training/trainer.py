@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scumble.engine.fast import WEAKEST
 from scumble.engine.models import THUMBNAIL_PX, About, Model, TrainedStyle
 from scumble.engine.painter import Painter
 from scumble.engine.sealed import seal, unseal
@@ -28,7 +29,7 @@ from scumble.picture import Picture
 from scumble.recipe import Recipe
 from scumble.sheet import fitted
 from scumble.style_training.contents import Contents, Source
-from scumble.style_training.course import STRONGEST, WEAKEST, Course, Note
+from scumble.style_training.course import STRONGEST, Course, Note
 
 ALONE = 0.7
 """With several styles so many squares are after one of them, the others after two."""
