@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scumble.engine.footprint import SPLIT, Footprint, footprint
-from scumble.engine.machine import HOLD_AT_MOST, KEPT_MAP
+from scumble.engine.machine import HOLD_AT_MOST, HOLD_OF_WINDOW
 from scumble.recipe import Optimizer
 
 MAPS = {"conv1_1": 64.0, "conv1_2": 64.0, "conv2_1": 32.0}
@@ -34,9 +34,10 @@ def test_lbfgs_holds_its_history():
     assert lbfgs - adam >= 2 * 10 * 3 * 4 - 2 * 3 * 4
 
 
-def test_small_windows_are_kept_by_the_size_of_their_widest_map():
-    found = of(itemsize=2)
-    assert found.kept_px == KEPT_MAP // (64 * 2)
+@pytest.mark.parametrize("itemsize", [2, 4])
+def test_windows_are_kept_whose_maps_are_not_too_much(itemsize):
+    found = of(itemsize=itemsize)
+    assert SPLIT * found.per_window_px * found.kept_px == pytest.approx(HOLD_OF_WINDOW, rel=1e-4)
     assert found.keeps(found.kept_px, 10 * found.kept_px)
     assert not found.keeps(found.kept_px + 1, 10 * found.kept_px)
 

@@ -1,5 +1,6 @@
 """The schedule: bounds, boxes with context, levels, tiles under a memory limit."""
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scumble.engine.footprint import Footprint
+from scumble.engine.machine import HOLD_AT_MOST
 from scumble.engine.schedule import (
     COARSEST,
     ITERATIONS,
@@ -249,24 +251,40 @@ def cut(width, height, cost=QUICK, available=PLENTY, halo=16, **fields):
 
 
 def test_what_is_seen_once_is_cut_into_the_quickest_windows():
-    found = cut(1000, 600)
+    found = cut(4000, 2400, scales=1)
     assert found.tile_px == 256  # with its halo and a border of one px not more than 300
     assert not found.is_tight
-    assert found.memory_mb * 2**20 == pytest.approx(QUICK.bytes((256 + 32) ** 2, 1000 * 600))
-    assert [found.tiling.of(side, side) for side in (424, 425)] == [None, 256]  # twice the pixels of a window
+    assert found.memory_mb * 2**20 == pytest.approx(QUICK.bytes((256 + 32) ** 2, 4000 * 2400))
+    assert found.keeps_maps
+
+
+def test_a_picture_that_can_be_kept_in_one_piece_is_not_cut():
+    side = math.isqrt(int(QUICK.largest_kept(HOLD_AT_MOST)))
+    assert cut(side, side).tile_px is None
+    assert cut(side, side).keeps_maps
+    assert cut(side + 2, side + 2).tile_px == 256
+    assert cut(side, side, memory_mb=1024).tile_px == 256
+
+
+def test_a_coarse_level_in_one_piece_may_take_the_most():
+    found = cut(1800, 1800, scales=2)
+    whole, windows = QUICK.bytes(900**2, 900**2), QUICK.bytes((256 + 32) ** 2, 1800**2)
+    assert found.tiling.of(900, 900) is None
+    assert whole > windows
+    assert found.memory_mb * 2**20 == pytest.approx(whole)
 
 
 def test_what_is_seen_twice_is_not_cut_to_save_time():
-    assert cut(1000, 600, replace(QUICK, matches=False)).tile_px is None
+    assert cut(4000, 2400, replace(QUICK, matches=False)).tile_px is None
 
 
 def test_nothing_is_cut_where_halos_would_cost_more_than_it_brings():
-    assert cut(1000, 600, halo=40).tile_px is None
+    assert cut(4000, 2400, halo=40).tile_px is None
 
 
 def test_memory_asks_for_smaller_tiles_than_the_quickest():
-    enough = QUICK.bytes((256 + 32) ** 2, 1000 * 600)
-    found = cut(1000, 600, available=(enough - 1e6) / MEMORY_SHARE)
+    enough = QUICK.bytes((256 + 32) ** 2, 4000 * 2400)
+    found = cut(4000, 2400, available=(enough - 1e6) / MEMORY_SHARE)
     assert found.is_tight
     assert 0 < found.tile_px < 256
 

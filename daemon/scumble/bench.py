@@ -184,7 +184,7 @@ def at_work(trunk: Trunk, size: int) -> Iterator[Accelerator]:
     """The device as it is during a job of `size` × `size` px."""
     host, pixels = accelerator(trunk.device), size**2
     keeps = footprint(trunk.channels_per_px, trunk.dtype.itemsize, Optimizer.ADAM, 0).keeps(pixels, pixels)
-    with held_pages(all_of_them=keeps), host.painting():
+    with held_pages(all_maps=keeps), host.painting():
         yield host
 
 

@@ -56,7 +56,7 @@ def train(style: tuple[str, ...], images: str | None, output: str | None, **aske
     import torch
 
     from scumble.console import say
-    from scumble.engine.machine import held_pages
+    from scumble.engine.machine import held_pages, network_pass
     from scumble.engine.painter import Painter
     from scumble.style_training.contents import Drawn, Photographs
     from scumble.style_training.trainer import Trainer
@@ -75,7 +75,7 @@ def train(style: tuple[str, ...], images: str | None, output: str | None, **aske
         say(f"Going on at step {trainer.step} of {course.steps}.")
     say(f"{painter.features_name(course.recipe)} features · {course.steps} steps of {course.batch} squares of"
         f" {course.square} px · {painter.device}")  # fmt: skip
-    with held_pages():
+    with held_pages(), network_pass():
         stopped = _watched(trainer, target, state)
     _conclude(trainer, target, state, stopped=stopped)
 

@@ -55,7 +55,7 @@ def train_features(output: Path, seed: int, share: float, until: int | None, dev
 def _train(trainer: "Trainer", kept: Path, log: Path, until: int | None) -> None:
     """Train, with a line now and then, saved every hundred steps and at the end."""
     from scumble.console import say
-    from scumble.engine.machine import held_pages
+    from scumble.engine.machine import held_pages, network_pass
 
     with log.open("a", encoding="utf-8") as lines:
 
@@ -65,7 +65,7 @@ def _train(trainer: "Trainer", kept: Path, log: Path, until: int | None) -> None
             if note.step % 100 == 0:
                 trainer.save(kept)
 
-        with held_pages():
+        with held_pages(), network_pass():
             trainer.run(tell, until=until)
     if not trainer.is_done:
         trainer.save(kept)

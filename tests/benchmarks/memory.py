@@ -2,25 +2,31 @@
 
     python tests/benchmarks/memory.py [--quick | --large] [--only TEXT] [--json FILE]
 
-Every point is a process of its own, which paints at one scale until its optimiser remembers all that it will. What is
-measured is its peak above what it held when all was imported and the pictures were there.
+Every point is a process of its own, which paints at one scale until its optimiser remembers all that it will, or once
+with a trained style. What is measured is its peak above what it held when all was imported and the pictures were there.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from squares import square
 
 from scumble.drawn import painting
+from scumble.engine import models
 from scumble.engine.accelerator import accelerator
 from scumble.engine.box import Box
 from scumble.engine.machine import device_of
 from scumble.engine.painter import Painter
+from scumble.engine.shape import Shape
+from scumble.engine.transformation import Transformation
 from scumble.picture import Picture
 from scumble.recipe import Recipe
 
@@ -37,11 +43,14 @@ class Point:
     optimizer: str = "adam"
     style_loss: str = "neighbours"
     memory_mb: int | None = None
+    engine: str = "optimise"
 
     @property
     def name(self) -> str:
         """All that tells it from others."""
         limit = f", {self.memory_mb} MB" if self.memory_mb else ""
+        if self.engine == "fast":
+            return f"{self.side}², one pass {self.precision}{limit}"
         return f"{self.side}², {self.features} {self.precision}, {self.optimizer}, {self.style_loss}{limit}"
 
 
@@ -53,6 +62,8 @@ POINTS = (
     *(Point(side, optimizer="lbfgs", style_loss=loss) for side in (512, 1024) for loss in ("gram", "neighbours")),
     *(Point(side, FULL, style_loss=loss) for side in (256, 512, 1024) for loss in ("gram", "neighbours")),
     *(Point(side, FULL, "float32", style_loss="gram") for side in (256, 512)),
+    *(Point(side, engine="fast") for side in (512, 1024, 2048, 4096)),
+    *(Point(side, precision="float32", engine="fast") for side in (512, 2048)),
     Point(2048, memory_mb=700),
     Point(2048, style_loss="gram", memory_mb=700),
     Point(1024, FULL, style_loss="gram", memory_mb=700),
@@ -60,7 +71,13 @@ POINTS = (
 )
 LARGE = Point(8192)
 """Takes some minutes, and 8 GB."""
-QUICK = (Point(512), Point(1024), Point(1024, style_loss="gram"), Point(1024, style_loss="gram", memory_mb=500))
+QUICK = (
+    Point(512),
+    Point(1024),
+    Point(1024, engine="fast"),
+    Point(1024, style_loss="gram"),
+    Point(1024, style_loss="gram", memory_mb=500),
+)
 ITERATIONS = {"adam": 2, "lbfgs": 12}
 """After so many all is there that an optimiser remembers."""
 
@@ -78,23 +95,43 @@ def _here(point: Point) -> dict[str, float]:
     host, painter = accelerator(device), Painter(str(device))
     content, style = square(point.side), Picture.from_rgb(painting("night", 512, 512))
     asked = {name: value for name, value in asdict(point).items() if name != "side"}
-    recipe = Recipe.parse(
-        {
-            **asked,
-            "size": point.side,
-            "styles": [{"picture": "style"}],
-            "scales": 1,
-            "iterations": [ITERATIONS[point.optimizer]],
-        }
-    )
-    todo = painter.plan(content.size, Box(0, 0, *content.size), recipe)
-    idle = host.reset_peak()
-    painter.paint(content, recipe, {"style": style})
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = Recipe.parse(
+            {
+                **asked,
+                "size": point.side,
+                "styles": [{"picture": "style", "model": str(_untrained(Path(folder)))}],
+                "scales": 1,
+                "iterations": [ITERATIONS[point.optimizer]],
+            }
+        )
+        todo = painter.plan(content.size, Box(0, 0, *content.size), recipe)
+        idle = host.reset_peak()
+        painter.paint(content, recipe, {"style": style})
     return {
         "peak_mb": (host.peak_bytes() - idle) / 2**20,
         "predicted_mb": todo.memory_mb,
         "tile_px": todo.tile_px or 0,
     }
+
+
+def _untrained(folder: Path) -> Path:
+    """A model of the usual shape; what a pass takes does not depend on what was learnt."""
+    shape, file = Shape(), folder / "untrained.scumble"
+    about = models.About(
+        styles=[models.TrainedStyle(name="style", digest="0" * 64)],
+        width=shape.width,
+        blocks=shape.blocks,
+        upsampling=shape.upsampling,
+        recipe=Recipe.parse({"styles": [{"picture": "style"}]}).as_dict(),
+        size=512,
+        features=LITE,
+        steps=1,
+        minutes=0,
+    )
+    tensors = Transformation(shape, torch.Generator().manual_seed(0)).tensors()
+    models.write(models.Model(about, tensors, [np.zeros((8, 8, 3), np.uint8)]), file)
+    return file
 
 
 def main() -> None:

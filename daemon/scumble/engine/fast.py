@@ -32,8 +32,11 @@ from scumble.recipe import Engine, KeepColors, Recipe, Style
 WEAKEST = 20.0
 """The least strength that a network was trained for; with less its picture is mixed with the content."""
 _KEPT = 4
-_PICTURES, _STRIP = 60, 50
-"""Bytes per px of what is as large as the picture; and how many values a strip's maps hold per px and channel."""
+_ANYWAY = 40 * 2**20
+"""Bytes that a pass takes however small the picture."""
+_PICTURES, _MAPS, _STRIP = 48, 1.4, 7
+"""Bytes per px of what is as large as the picture; and how many values the stored maps hold per px of it and channel,
+and those of a strip per px of that and channel. `tests/benchmarks/memory.py` measures what they were fitted to."""
 
 
 def chosen(style: Style, index: int) -> tuple[Path, str | None]:
@@ -79,8 +82,8 @@ def plan(width: int, height: int, selected: Box, recipe: Recipe, itemsize: int, 
     need = 0.0
     for style, about in zip(recipe.styles, found, strict=True):
         pixels = level.width * level.height / min(1.0, style.stroke_scale or recipe.stroke_scale) ** 2
-        strip = min(pixels, STRIP_PX) * about.width * itemsize * _STRIP
-        need = max(need, strip + pixels * (_PICTURES + about.width * itemsize * 2.5))
+        value = about.width * itemsize
+        need = max(need, _ANYWAY + min(pixels, STRIP_PX) * value * _STRIP + pixels * (_PICTURES + value * _MAPS))
     limit = min(available, recipe.memory_mb * 2**20) if recipe.memory_mb else available * MEMORY_SHARE
     if need > limit:
         sides = f"{level.width} × {level.height} px"

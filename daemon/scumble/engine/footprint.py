@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from scumble.engine.candidates import COARSE_GRID, FINE_GRID_PX
-from scumble.engine.machine import HOLD_AT_MOST, KEPT_MAP
+from scumble.engine.machine import HOLD_AT_MOST, HOLD_OF_WINDOW
 from scumble.recipe import Optimizer
 
 SPLIT = 1.75
@@ -50,17 +50,20 @@ class Footprint:
         return self.fixed + fragments + fine + window + self.per_picture_px * picture_px
 
     def keeps(self, window_px: float, picture_px: float) -> bool:
-        """Whether the maps of a window are kept: if they are small, and of a picture in one piece if all is."""
+        """Whether the maps of a window are kept, or all of a picture in one piece."""
         if not self.kept_px or window_px < picture_px:
             return window_px <= self.kept_px
-        held = self.fixed + (SPLIT * self.per_window_px + self.per_picture_px) * picture_px
-        return held <= HOLD_AT_MOST
+        return picture_px <= self.largest_kept(HOLD_AT_MOST)
+
+    def largest_kept(self, limit: float) -> float:
+        """How many pixels a picture in one piece may have so that all is kept, within a limit."""
+        return (min(limit, HOLD_AT_MOST) - self.fixed) / (SPLIT * self.per_window_px + self.per_picture_px)
 
     def largest(self, limit: float) -> float:
         """How many pixels a picture may have so that a step with it in one piece stays within a limit."""
         if not self.kept_px:
             return max(0.0, limit - self.fixed) / (self.per_window_px + self.per_picture_px)
-        kept = (min(limit, HOLD_AT_MOST) - self.fixed) / (SPLIT * self.per_window_px + self.per_picture_px)
+        kept = self.largest_kept(limit)
         let_go = (limit - self.fixed - _FRAGMENTS) / (self.per_window_px + self.per_picture_px)
         return max(0.0, kept, let_go if let_go > 0 and not self.keeps(let_go, let_go) else 0.0)
 
@@ -90,5 +93,5 @@ def footprint(
         window += 4 * column / COARSE_GRID**2 / SPLIT
         fixed += _SEARCH * (1 + itemsize / 4)
         fine = 1.9 * column
-    kept_px = KEPT_MAP // int(widest * itemsize) if keeps else 0
+    kept_px = int(HOLD_OF_WINDOW / (SPLIT * window)) if keeps else 0
     return Footprint(window, _VECTORS[optimizer], fixed, column_channels > 0, kept_px, fine)

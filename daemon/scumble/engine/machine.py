@@ -2,9 +2,11 @@
 
 import contextlib
 import ctypes
+import functools
 import platform
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 import torch
@@ -17,9 +19,12 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -3, -4, -8
 _NO_MEMORY = ("can't allocate memory", "could not create a primitive", "could not create a memory", "bad_alloc")
 _DEFAULT_MMAPS, _DEFAULT_THRESHOLD = 65536, 128 * 1024
 HOLD_AT_MOST = 3 * 2**29
-"""A step that takes more gives the memory of maps larger than `KEPT_MAP` back after every layer."""
+"""A step in one piece that takes more gives the memory of maps larger than `KEPT_MAP` back after every layer."""
+HOLD_OF_WINDOW = 3 * 2**28
+"""So does one in windows whose maps take more than this."""
 KEPT_MAP = 2**25
 """The most that glibc lets a single map have to be kept by size."""
+_keeps_maps: ContextVar[bool] = ContextVar("_keeps_maps", default=False)
 
 
 def device_of(name: str = "auto") -> torch.device:
@@ -75,31 +80,52 @@ def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
 
 
 @contextlib.contextmanager
-def held_pages(*, all_of_them: bool = True) -> Iterator[None]:
+def held_pages(*, all_maps: bool = True) -> Iterator[None]:
     """Let glibc keep freed memory for the next iteration, and give all of it back at the end.
 
     By itself it asks the kernel for every large map anew and returns it after use; clearing those pages again in every
-    layer of every iteration takes as long as a fifth of the convolutions. What is kept is also split, so that up to
-    twice the memory is held; unless `all_of_them` are asked for, pages of what is smaller than `KEPT_MAP` are kept
-    alone. Elsewhere than on Linux this does nothing.
+    layer of every iteration takes as long as a fifth of the convolutions. Kept is what is smaller than `KEPT_MAP`, and
+    with `all_maps` whatever comes and goes in a `network_pass`. It is also split, so that up to twice the memory is
+    held. Elsewhere than on Linux this does nothing.
     """
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if libc is None or not hasattr(libc, "mallopt"):
+    libc = _glibc()
+    if libc is None:
         yield
         return
-    if all_of_them:
-        libc.mallopt(_M_MMAP_MAX, 0)
-    else:
-        libc.mallopt(_M_MMAP_THRESHOLD, KEPT_MAP)
+    libc.mallopt(_M_MMAP_THRESHOLD, KEPT_MAP)
     libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     libc.mallopt(_M_ARENA_MAX, 2)  # or every new thread may keep pages of its own
+    token = _keeps_maps.set(all_maps)
+    try:
+        yield
+    finally:
+        _keeps_maps.reset(token)
+        libc.mallopt(_M_MMAP_THRESHOLD, _DEFAULT_THRESHOLD)
+        libc.mallopt(_M_TRIM_THRESHOLD, _DEFAULT_THRESHOLD)
+        libc.malloc_trim(0)
+
+
+@contextlib.contextmanager
+def network_pass() -> Iterator[None]:
+    """Where maps come and go that `held_pages` is to keep however large they are; nothing that is as large as the
+    picture and stays for long should be made in it."""
+    libc = _glibc() if _keeps_maps.get() else None
+    if libc is None:
+        yield
+        return
+    token = _keeps_maps.set(False)  # for passes within this one
+    libc.mallopt(_M_MMAP_MAX, 0)
     try:
         yield
     finally:
         libc.mallopt(_M_MMAP_MAX, _DEFAULT_MMAPS)
-        libc.mallopt(_M_MMAP_THRESHOLD, _DEFAULT_THRESHOLD)
-        libc.mallopt(_M_TRIM_THRESHOLD, _DEFAULT_THRESHOLD)
-        libc.malloc_trim(0)
+        _keeps_maps.reset(token)
+
+
+@functools.cache
+def _glibc() -> ctypes.CDLL | None:
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return libc if hasattr(libc, "mallopt") else None
 
 
 def processor_name(device: torch.device) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scumble.engine.bands import strips
 from scumble.engine.losses import add_total_variation
+from scumble.engine.machine import network_pass
 from scumble.engine.neighbours import NeighbourTerm
 from scumble.engine.steady import Steady
 from scumble.engine.terms import Term
@@ -201,8 +202,9 @@ class Objective:
         seen = self._view.see(x)
         losses: list[tuple[str, Tensor]] = []
         slope = torch.zeros_like(seen)
-        for network, terms in self._networks:
-            self._through(network, terms, seen, slope, losses)
+        with network_pass():
+            for network, terms in self._networks:
+                self._through(network, terms, seen, slope, losses)
         self._add_votes(seen, slope, losses)
         if self._picture_terms.steady is not None:
             losses.append(("steady", self._picture_terms.steady.add_loss(seen, slope)))

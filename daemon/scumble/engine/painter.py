@@ -127,7 +127,7 @@ class Painter:
         todo = self.plan(content.size, selected, recipe)
         if recipe.engine is Engine.FAST:
             return self._paint_fast(job, todo, on_step or (lambda _: None), began)
-        with held_pages(all_of_them=todo.keeps_all), accelerator(self.device).painting():
+        with held_pages(all_maps=todo.keeps_maps), accelerator(self.device).painting():
             try:
                 return self._paint(job, todo, on_step or (lambda _: None), began, resume)
             finally:

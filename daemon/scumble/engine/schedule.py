@@ -28,8 +28,6 @@ COARSEST = 64
 """No level's longest side is smaller, unless the picture is."""
 LEAST_BOX = 256
 """A selection smaller than this is seen with surroundings up to it, in px of the working size."""
-QUICK_WHOLE = 2
-"""A picture of up to so many times the pixels that are seen the quickest is not cut."""
 DEAREST_HALO = 1.4
 """Tiles that are to save time may compute at most so many times the pixels of their cores."""
 MEMORY_SHARE = 0.8
@@ -63,8 +61,8 @@ class Plan:
     tiling: Tiling
     memory_mb: float
     is_tight: bool = False
-    keeps_all: bool = False
-    """Whether what a step lets go is kept for the next one, however large its maps."""
+    keeps_maps: bool = False
+    """Whether the memory of the networks' maps is kept for the next step, however large they are."""
 
     @property
     def tile_px(self) -> int | None:
@@ -81,13 +79,11 @@ def plan(width: int, height: int, selected: Box, recipe: Recipe, cost: Footprint
     box, scale = framed(width, height, selected, recipe.size or WORKING_SIZE[recipe.quality], recipe.context_px)
     levels = _levels(box, scale, recipe, with_pieces=cost.matches and lays_pieces(recipe))
     finest = levels[-1]
-    pixels = finest.width * finest.height
     limit = min(available, recipe.memory_mb * 2**20) if recipe.memory_mb else available * MEMORY_SHARE
     tiling, is_tight = _tiling(finest, cost, limit, halo)
-    tile = tiling.of(finest.height, finest.width)
-    window = pixels if tile is None else min(pixels, (tile + 2 * halo) ** 2)
-    memory_mb = cost.bytes(window, pixels) / 2**20
-    return Plan(box, scale, levels, tiling, memory_mb, is_tight, tile is None and cost.keeps(pixels, pixels))
+    memory_mb = max(cost.bytes(_window_px(each, tiling, halo), each.width * each.height) for each in levels) / 2**20
+    keeps_maps = cost.keeps(_window_px(finest, tiling, halo), finest.width * finest.height)
+    return Plan(box, scale, levels, tiling, memory_mb, is_tight, keeps_maps)
 
 
 def framed(width: int, height: int, selected: Box, size: int, context_px: float) -> tuple[Box, float]:
@@ -136,13 +132,19 @@ def _levels(box: Box, scale: float, recipe: Recipe, *, with_pieces: bool) -> tup
     return tuple(levels)
 
 
+def _window_px(level: Level, tiling: Tiling, halo: int) -> int:
+    """The most pixels of a level that are seen at once."""
+    pixels, tile = level.width * level.height, tiling.of(level.height, level.width)
+    return pixels if tile is None else min(pixels, (tile + 2 * halo) ** 2)
+
+
 def _tiling(level: Level, cost: Footprint, limit: float, halo: int) -> tuple[Tiling, bool]:
     """How the levels are cut, and whether memory asks for that."""
     pixels = level.width * level.height
     whole_px = cost.largest(limit)
     quick = (math.isqrt(cost.kept_px) - 2 - 2 * halo) // 32 * 32 if cost.matches else 0
     if quick > 0 and ((quick + 2 * halo) / quick) ** 2 <= DEAREST_HALO:
-        whole_px = min(whole_px, QUICK_WHOLE * cost.kept_px)
+        whole_px = cost.largest_kept(limit)
         if pixels > whole_px and cost.bytes((quick + 2 * halo) ** 2, pixels) <= limit:
             return Tiling(quick, whole_px), False
     if pixels <= whole_px:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from scumble.engine import models
-from scumble.engine.machine import held_pages, is_out_of_memory
+from scumble.engine.machine import held_pages, network_pass, is_out_of_memory
 from scumble.engine.models import TrainedStyle
 from scumble.engine.painter import Painter
 from scumble.errors import ScumbleError
@@ -79,7 +79,7 @@ class _Sitting:
         )
         if not order.ends and not (order.folder / say.MODEL).exists():
             try:
-                with held_pages():
+                with held_pages(), network_pass():
                     trainer.run(lambda note: self._after_step(trainer, note))
             except Discarded:
                 self._clear()
