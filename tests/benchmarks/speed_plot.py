@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scaling import line
 
 OURS, PEER, PLAIN, FAINT = "#c2410c", "#1d4ed8", "#15803d", "#8a8578"
 PAPER, INK = "#faf7f0", "#1b1b1b"
@@ -72,8 +73,9 @@ def _scaling(axes: Axes, found: Mapping[str, Sequence[Mapping[str, float]]]) -> 
     rows = found["pixels"]
     pixels, seconds = [row["pixels"] / 1e6 for row in rows], [row["seconds"] for row in rows]
     axes.loglog(pixels, seconds, "o-", color=OURS, label="whole pictures")
-    middle = sorted(second / each for second, each in zip(seconds, pixels, strict=True))[len(rows) // 2]
-    axes.loglog(pixels, [middle * each for each in pixels], "--", color=FAINT, linewidth=0.8, label="linear")
+    anyway, slope = line(rows)
+    straight = [anyway + slope * row["pixels"] for row in rows]
+    axes.loglog(pixels, straight, "--", color=FAINT, linewidth=0.8, label="a straight line")
     selected = found["selection"]
     axes.loglog(
         [row["share"] * 1024**2 / 1e6 for row in selected],

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from scumble.engine import models
-from scumble.engine.machine import held_pages, network_pass, is_out_of_memory
+from scumble.engine.machine import held_pages, is_out_of_memory, network_pass
 from scumble.engine.models import TrainedStyle
 from scumble.engine.painter import Painter
 from scumble.errors import ScumbleError
