@@ -130,6 +130,21 @@ def test_what_is_kept_is_found_by_its_name_and_by_its_picture():
     assert "night sky" in refused.value.hint
 
 
+def test_which_of_a_models_styles_is_meant_is_told_by_the_picture(tmp_path):
+    part = models.Part(x=0, y=0, width=3, height=3)
+    models.keep(trained("glass", "dabs", digests=["cd" * 32, SHA]).data(), "two")
+    models.keep(trained("night", digests=[SHA]).data(), "one")
+    models.write(trained("glass", "dabs", digests=["cd" * 32, SHA]), tmp_path / "x.scumble")
+    file = str(tmp_path / "x.scumble")
+    assert models.with_style("two", SHA) == "two#2"
+    assert models.with_style(file, SHA) == f"{file}#2"
+    assert models.with_style("two#1", SHA) == "two#1"
+    assert models.with_style("one", SHA) == "one"
+    assert models.with_style("two", "00" * 32) == models.with_style("two", SHA, part) == "two"
+    with pytest.raises(ScumbleError, match="no model 'three'"):
+        models.with_style("three", SHA)
+
+
 def test_a_picture_without_a_known_file_is_nobodys():
     models.keep(trained("night", digests=[""]).data(), "night")
     assert models.of_picture("") is None

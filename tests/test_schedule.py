@@ -252,9 +252,9 @@ def cut(width, height, cost=QUICK, available=PLENTY, halo=16, **fields):
 
 def test_what_is_seen_once_is_cut_into_the_quickest_windows():
     found = cut(4000, 2400, scales=1)
-    assert found.tile_px == 256  # with its halo and a border of one px not more than 300
+    assert found.tile_px == 256  # 16 × 10 of them; with its halo and a border of one px not more than 300
     assert not found.is_tight
-    assert found.memory_mb * 2**20 == pytest.approx(QUICK.bytes((256 + 32) ** 2, 4000 * 2400))
+    assert found.memory_mb * 2**20 == pytest.approx(QUICK.bytes((250 + 32) * (240 + 32), 4000 * 2400))
     assert found.keeps_maps
 
 

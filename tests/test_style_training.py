@@ -20,7 +20,7 @@ from scumble.style_training import course as module
 from scumble.style_training.contents import Contents, Drawn, Photographs
 from scumble.style_training.course import Course, suited
 from scumble.style_training.report import preview, report, smoothed, unseen
-from scumble.style_training.trainer import Studied, Trainer, asked
+from scumble.style_training.trainer import OWN_RATE, Studied, Trainer, asked
 
 
 class Sketches:
@@ -98,13 +98,50 @@ def test_two_styles_are_asked_for_as_they_are_mixed():
 
 def test_mixtures_add_up_and_differ():
     made = trainer("night", "glass", "dabs")
-    mixtures = torch.stack([made._mixture() for _ in range(300)])
+    mixtures = torch.stack([made._mixture(number) for number in range(300)])
     torch.testing.assert_close(mixtures.sum(1), torch.ones(300))
     assert float(mixtures.min()) >= 0
     alone = (mixtures == 1).any(1)
     assert 0.6 < float(alone.float().mean()) < 0.8
     assert set(mixtures[alone].argmax(1).tolist()) == {0, 1, 2}
     assert int((mixtures[~alone] > 0).sum(1).max()) == 2
+    turns = mixtures[alone].argmax(1), torch.arange(300)[alone] % 3
+    assert torch.equal(*turns)  # each has its turn
+
+
+def test_of_several_styles_none_pulls_more_strongly_than_the_others():
+    made, one = trainer("night", "glass"), trainer("night")
+    alone, sizes = torch.eye(2), (0.01, 3.0)
+
+    def pull(number):
+        style = number % 2
+        return float(made._evened(sizes[style] * noise(3, 8, 8, seed=number), alone[style]).norm())
+
+    soft, strong = [pull(number) for number in range(40)][-2:]
+    assert soft == pytest.approx(strong, rel=0.1)
+    both = made._evened(noise(3, 8, 8, seed=41) * sum(sizes) / 2, torch.tensor([0.5, 0.5]))
+    assert float(both.norm()) == pytest.approx(soft, rel=0.2)
+    assert float(made._evened(torch.zeros(3, 8, 8), alone[0]).norm()) == 0
+    gradient = noise(3, 8, 8, seed=1)
+    assert torch.equal(one._evened(gradient, torch.ones(1)), gradient)
+
+
+def test_what_belongs_to_one_of_several_styles_learns_faster():
+    def moved(*names):
+        made = trainer(*names)
+        before = {name: parameter.detach().clone() for name, parameter in made.network.named_parameters()}
+        trained(made, 1)
+        return [
+            float((parameter.detach() - before[name]).abs().max())
+            for name, parameter in made.network.named_parameters()
+            if name in ("values.in_gain", "values.in_filters")
+        ]
+
+    # the first step of Adam is as long as its rate, whatever the gradient
+    (filters, gain), (filters_of_two, gain_of_two) = moved("night"), moved("night", "glass")
+    assert gain == pytest.approx(filters, rel=1e-2)
+    assert filters_of_two == pytest.approx(filters, rel=1e-2)
+    assert gain_of_two == pytest.approx(OWN_RATE * gain, rel=1e-2)
 
 
 def test_it_goes_on_where_it_was(tmp_path):
@@ -118,6 +155,7 @@ def test_it_goes_on_where_it_was(tmp_path):
         for key, value in made._optimizer.state[mine].items():
             torch.testing.assert_close(again._optimizer.state[theirs][key], value, atol=0, rtol=0)
     assert torch.equal(again._generator.get_state(), made._generator.get_state())
+    assert again._pulls == made._pulls
     assert trained(again).step == 6
 
 

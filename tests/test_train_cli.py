@@ -69,6 +69,16 @@ def test_several_styles_are_learnt_together():
     )
 
 
+def test_the_picture_tells_which_of_a_models_styles_is_meant():
+    scumble("train", "--style", "a.png", "--style", "b.png", *TINY, "-o", "both.scumble")
+    painted = {}
+    for model in ("both.scumble", "both.scumble#b", "both.scumble#a"):
+        scumble("paint", "photo.png", "--style", "b.png", "--model", model, "--engine", "fast", "-o", "out.png")
+        painted[model] = load("out.png").pixels
+    assert (painted["both.scumble"] == painted["both.scumble#b"]).all()
+    assert (painted["both.scumble"] != painted["both.scumble#a"]).any()
+
+
 def test_photographs_of_ones_own_are_learnt_on():
     Path("photos").mkdir()
     refused = scumble("train", "--style", "a.png", "--images", "photos", *TINY, status=2).stderr

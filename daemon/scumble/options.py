@@ -158,7 +158,7 @@ class Request:
             return recipe
         styles = [style.model_dump(mode="json", exclude_defaults=True) for style in recipe.styles]
         for style in styles:
-            if "model" not in style and (name := _trained_for(self.find(style["picture"]))):
+            if name := _trained_for(self.find(style["picture"]), style.get("model")):
                 style["model"] = name
         return recipe.changed(styles=styles)
 
@@ -170,11 +170,14 @@ class Request:
         return {name: known[name] if name in known else load(self.find(name)) for name in recipe.names}
 
 
-def _trained_for(path: Path) -> str | None:
-    """The model that is kept for a style's file."""
+def _trained_for(path: Path, model: str | None) -> str | None:
+    """The model that is kept for a style's file, or which of the named model's styles it is."""
     from scumble.engine import models
 
-    return models.of_picture(hashlib.sha256(path.read_bytes()).hexdigest()) if path.is_file() else None
+    if not path.is_file():
+        return model
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return models.with_style(model, digest) if model else models.of_picture(digest)
 
 
 def painter_of(asked: Mapping[str, Any]) -> "Painter":

@@ -1,12 +1,12 @@
 """A trained style against optimisation: how near its losses come, how much sooner it is, and what it saves as a start.
 
-    python tests/benchmarks/fast.py MODEL STYLE [--size 512] [--unseen 4] [--most 4096] [--json FILE]
+    python tests/benchmarks/fast.py MODEL STYLE [--size 512] [--unseen 4 | --images DIR] [--most 4096] [--json FILE]
 
-MODEL is a .scumble file, STYLE the picture that it was trained for. Losses are those that it was trained by, at
-strength 60, of pictures that no training sees: of the content, of one pass, and of 200 iterations of Adam at one scale.
-How far a pass comes on the way from the first to the last is told in per cent; the iteration at which an optimisation
-from the content has come as far; and how many iterations from the pass reach what 100 from the content do. Times are of
-a painter that is warm.
+MODEL is a .scumble file (FILE#NAME where it holds several styles), STYLE the picture that it was trained for. Losses
+are those that it was trained by, at strength 60, of pictures that no training sees, or of photographs that this one did
+not: of the content, of one pass, and of 200 iterations of Adam at one scale. How far a pass comes on the way from the
+first to the last is told in per cent; the iteration at which an optimisation from the content has come as far; and how
+many iterations from the pass reach what 100 from the content do. Times are of a painter that is warm.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from squares import square
 from scumble.engine import models
 from scumble.engine.objective import Objective
 from scumble.engine.painter import Painter, Step
+from scumble.engine.resample import resize
 from scumble.picture import Picture, load
 from scumble.recipe import Recipe
 from scumble.style_training.report import unseen
@@ -36,19 +37,39 @@ LOOKS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 80, HALF, 150, ITERATIONS)
 SIDES = (512, 1024, 2048, 4096)
 
 
-def recipe(file: Path, size: int, **fields: Any) -> Recipe:
+def recipe(model: str, size: int, **fields: Any) -> Recipe:
     """What the model was trained by, at strength 60."""
-    about = models.describe(file)
-    styles = [{"picture": "style", "model": str(file)}]
+    about = models.describe(Path(model.partition("#")[0]))
+    styles = [{"picture": "style", "model": model}]
     return Recipe.parse({**about.recipe, "styles": styles, "size": size, "scales": 1, "least_gain": 0, **fields})
 
 
-def losses(painter: Painter, file: Path, style: Picture, size: int, count: int) -> list[dict[str, Any]]:
-    """Of each unseen picture the total loss of the content, of a pass, and after so many iterations from the one and
-    from the other; where neighbours are looked for, with those of the picture itself."""
+def scenes(size: int, count: int) -> list[Picture]:
+    """Pictures that Scumble draws, and no training sees; none for 0."""
+    if not count:
+        return []
+    return [
+        Picture.from_rgb(content[0].permute(1, 2, 0).numpy(), "float32")
+        for content in unseen((size, size * 3 // 4), count)
+    ]
+
+
+def photographs(folder: Path, size: int) -> list[Picture]:
+    """What lies in a folder, brought to a longest side of `size` px."""
     found = []
-    for content in unseen((size, size * 3 // 4), count):
-        picture = Picture.from_rgb(content[0].permute(1, 2, 0).numpy(), "float32")
+    for file in sorted(each for each in folder.iterdir() if each.is_file()):
+        rgb = torch.from_numpy(load(str(file)).rgb()).permute(2, 0, 1)[None]
+        shrink = size / max(rgb.shape[2:])
+        small = resize(rgb, *(round(side * shrink) for side in rgb.shape[2:])).clamp(0, 1)
+        found.append(Picture.from_rgb(small[0].permute(1, 2, 0).numpy(), "float32"))
+    return found
+
+
+def losses(painter: Painter, file: str, style: Picture, contents: list[Picture]) -> list[dict[str, Any]]:
+    """Of each content the total loss of itself, of a pass, and after so many iterations from the one and from the
+    other; where neighbours are looked for, with those of the picture itself."""
+    found = []
+    for picture in contents:
         pictures, side = {"style": style}, max(picture.size)
         _, objective = painter.objective(picture, recipe(file, side), pictures)
 
@@ -100,7 +121,7 @@ def _reaches(curve: dict[int, float], loss: float) -> int:
     return next((n for n, each in curve.items() if each <= loss), ITERATIONS)
 
 
-def times(painter: Painter, file: Path, style: Picture, most: int, rounds: int = 3) -> list[dict[str, float]]:
+def times(painter: Painter, file: str, style: Picture, most: int, rounds: int = 3) -> list[dict[str, float]]:
     """Seconds of a pass, from the content to the painting, and of 200 iterations, by the median of the few that are
     made; the search for neighbours is not in them."""
     found = []
@@ -130,18 +151,20 @@ def _tell(each: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model")
     parser.add_argument("style")
     parser.add_argument("--size", type=int, default=512, metavar="PX")
     parser.add_argument(
         "--unseen", type=int, default=4, metavar="N", help="how many scenes, and one that is none; 0: no losses"
     )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="photographs to take instead")
     parser.add_argument("--most", type=int, default=SIDES[-1], metavar="PX", help="the largest side to time")
     parser.add_argument("--json", type=Path, metavar="FILE")
     asked = parser.parse_args()
     painter, style = Painter(), load(asked.style)
     began = time.monotonic()
-    each = losses(painter, asked.model, style, asked.size, asked.unseen) if asked.unseen else []
+    contents = photographs(asked.images, asked.size) if asked.images else scenes(asked.size, asked.unseen)
+    each = losses(painter, asked.model, style, contents)
     if each:
         _tell(each)
     timed = times(painter, asked.model, style, asked.most)

@@ -90,7 +90,7 @@ def footprint(
     window, fixed, fine = itemsize * (sum(channels) + passing), filter_bytes + _ANYWAY, 0.0
     column = 4.0 * column_channels
     if column_channels:
-        window += 4 * column / COARSE_GRID**2 / SPLIT
+        window += 2.5 * column / COARSE_GRID**2 / SPLIT
         fixed += _SEARCH * (1 + itemsize / 4)
         fine = 1.9 * column
     kept_px = int(HOLD_OF_WINDOW / (SPLIT * window)) if keeps else 0

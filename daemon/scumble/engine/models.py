@@ -338,6 +338,14 @@ def of_picture(digest: str, part: Part | None = None) -> str | None:
     return by_picture().get((digest, part))
 
 
+def with_style(model: str, digest: str, part: Part | None = None) -> str:
+    """The name or path of a model, and with it which of its styles is meant where it leaves that open: the one that was
+    trained for a picture's file, of this SHA-256. ScumbleError as of `find` and `describe`."""
+    styles = [] if "#" in model else describe(find(model)).styles
+    numbers = [number for number, style in enumerate(styles, 1) if (style.digest, style.part) == (digest, part)]
+    return f"{model}#{numbers[0]}" if numbers and len(styles) > 1 else model
+
+
 def style_index(about: About, name: str | None) -> int:
     """Which of a model's styles is meant by a name, or by a number from 1; the first, if none is given. ScumbleError
     `missing-model`."""

@@ -134,8 +134,14 @@ def _levels(box: Box, scale: float, recipe: Recipe, *, with_pieces: bool) -> tup
 
 def _window_px(level: Level, tiling: Tiling, halo: int) -> int:
     """The most pixels of a level that are seen at once."""
-    pixels, tile = level.width * level.height, tiling.of(level.height, level.width)
-    return pixels if tile is None else min(pixels, (tile + 2 * halo) ** 2)
+    tile = tiling.of(level.height, level.width)
+    if tile is None:
+        return level.width * level.height
+    sides = []
+    for side in (level.width, level.height):
+        core = math.ceil(side / math.ceil(side / tile))  # of one size
+        sides.append(min(side, core + 2 * halo))
+    return sides[0] * sides[1]
 
 
 def _tiling(level: Level, cost: Footprint, limit: float, halo: int) -> tuple[Tiling, bool]:

@@ -36,8 +36,8 @@ def completed(recipe: Recipe, known: Callable[[str], Known | None]) -> tuple[Rec
     styles, found = [], []
     for index, style in enumerate(recipe.styles):
         data = style.model_dump(mode="json", exclude_defaults=True)
+        digest, crop = known(style.picture) or (None, None)
         if style.model is None:
-            digest, crop = known(style.picture) or (None, None)
             data["model"] = None if digest is None else kept.get((digest, as_part(crop)))
             if data["model"] is None:
                 hint = "Train it with `POST /v1/train` or `scumble train`, or use `engine: optimise`."
@@ -45,7 +45,9 @@ def completed(recipe: Recipe, known: Callable[[str], Known | None]) -> tuple[Rec
                 raise ScumbleError("missing-model", detail, hint)
             found.append(index)
         else:
-            name, _, which = style.model.partition("#")
+            if digest is not None:
+                data["model"] = models.with_style(style.model, digest, as_part(crop))
+            name, _, which = data["model"].partition("#")
             models.style_index(models.describe(models.find(name)), which or None)
         styles.append(data)
     return recipe.changed(styles=styles), tuple(found)

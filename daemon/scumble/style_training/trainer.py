@@ -7,6 +7,7 @@ and their gradient with respect to what was painted, as an optimisation would, a
 
 import hashlib
 import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from scumble.engine.fast import WEAKEST
 from scumble.engine.models import THUMBNAIL_PX, About, Model, TrainedStyle
@@ -35,9 +36,13 @@ ALONE = 0.7
 """With several styles so many squares are after one of them, the others after two."""
 OUTLIER = 10.0
 """Losses of a square beyond this count no more than this."""
+REMEMBERED = 0.9
+"""Of how strongly a style pulls, what is remembered from one square to the next."""
+OWN_RATE = 5.0
+"""Of what belongs to one of several styles, in learning rates."""
 RISE = 50
 """Steps in which the learning rate rises."""
-_KIND = "scumble training 1"
+_KIND = "scumble training 2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,8 @@ class Trainer:
         self._generator = torch.Generator().manual_seed(course.seed)
         self.network = Transformation(course.shape, self._generator).to(painter.device)
         self._contents = Contents(source, course.square, self._generator)
-        self._optimizer = torch.optim.Adam(self.network.parameters(), lr=course.learning_rate)
+        self._optimizer = torch.optim.Adam(self._groups(), lr=course.learning_rate)
+        self._pulls = [0.0] * len(self.styles)
 
     @property
     def is_done(self) -> bool:
@@ -80,7 +86,7 @@ class Trainer:
     def _advance(self) -> None:
         count, device = self.course.batch, self._painter.device
         contents = self._contents.take(count).to(device)
-        mixtures = torch.stack([self._mixture() for _ in range(count)])
+        mixtures = torch.stack([self._mixture(self.step * count + square) for square in range(count)])
         strengths = WEAKEST + (STRONGEST - WEAKEST) * torch.rand(count, generator=self._generator)
         painted = self.network(contents, mixtures.to(device), strengths.to(device))
         pulls = [
@@ -88,20 +94,21 @@ class Trainer:
             for content, mixture, strength, shown in zip(contents, mixtures, strengths, painted.detach(), strict=True)
         ]
         for group in self._optimizer.param_groups:
-            group["lr"] = self._rate()
+            group["lr"] = self._rate() * group["times"]
         self._optimizer.zero_grad()
-        painted.backward(torch.stack([gradient for gradient, _ in pulls]) / count)
+        gradients = [self._evened(gradient, mixture) for (gradient, _), mixture in zip(pulls, mixtures, strict=True)]
+        painted.backward(torch.stack(gradients) / count)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
         self._optimizer.step()
         losses = [losses for _, losses in pulls]
         self.history.append({kind: float(np.mean([each[kind] for each in losses])) for kind in losses[0]})
         self.step += 1
 
-    def _mixture(self) -> Tensor:
-        """The styles' shares of a square."""
+    def _mixture(self, number: int) -> Tensor:
+        """The styles' shares of a square: each style has its turn."""
         count, generator = len(self.styles), self._generator
         mixture = torch.zeros(count)
-        first, away = (int(torch.randint(0, most, (), generator=generator)) for most in (count, max(1, count - 1)))
+        first, away = number % count, int(torch.randint(0, max(1, count - 1), (), generator=generator))
         alone, share = (float(torch.rand((), generator=generator)) for _ in range(2))
         if count == 1 or alone < ALONE:
             share = 1.0
@@ -127,6 +134,29 @@ class Trainer:
         share = min(1.0, OUTLIER / max(found.total, 1e-9)) / (1 + 10 ** ((60 - strength) / 20))
         losses = {kind: value * share for kind, value in found.parts.items()}
         return found.gradient[0] * share, {**losses, "total": found.total * share}
+
+    def _evened(self, gradient: Tensor, mixture: Tensor) -> Tensor:
+        """A square's gradient, so that of several styles each pulls at the network as strongly as the others: what
+        their losses are divided by, the style's own statistics, differs by orders of magnitude."""
+        if len(self.styles) == 1:
+            return gradient
+        found = float(gradient.norm())
+        for index, share in enumerate(mixture.tolist()):
+            if share:
+                before = self._pulls[index] or found
+                self._pulls[index] = before + share * (1 - REMEMBERED) * (found - before)
+        usual = sum(share * pull for share, pull in zip(mixture.tolist(), self._pulls, strict=True))
+        known = [pull for pull in self._pulls if pull]
+        return gradient * (statistics.mean(known) / usual) if usual else gradient
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """What all styles share, and what belongs to each of several, which has to come further in its own steps."""
+        own: list[nn.Parameter] = []
+        shared: list[nn.Parameter] = []
+        for name, parameter in self.network.named_parameters():
+            (own if name.rpartition("_")[2] in ("gain", "shift", "share") else shared).append(parameter)
+        times = OWN_RATE if len(self.styles) > 1 else 1.0
+        return [{"params": shared, "times": 1.0}, {"params": own, "times": times}]
 
     def _rate(self) -> float:
         """Rises over the first steps, then falls as a cosine."""
@@ -168,7 +198,13 @@ class Trainer:
         for name, parameter in self.network.named_parameters():
             tensors |= {f"{key}.{name}": value for key, value in self._optimizer.state.get(parameter, {}).items()}
         tensors["generator"] = self._generator.get_state()
-        facts = {**self._facts(), "step": self.step, "seconds": self.seconds, "history": self.history}
+        facts = {
+            **self._facts(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "pulls": self._pulls,
+        }
         write_private(path, seal(_KIND, facts, tensors), durable=False)
 
     def load(self, path: Path) -> None:
@@ -181,6 +217,7 @@ class Trainer:
         if {key: facts[key] for key in self._facts()} != self._facts():
             raise ScumbleError("bad-model", f"{path} is of a training with other settings or pictures.", hint)
         self.step, self.seconds, self.history = facts["step"], facts["seconds"], facts["history"]
+        self._pulls = facts["pulls"]
         self.network.load_state_dict({name: tensors[f"network.{name}"] for name in self.network.state_dict()})
         for name, parameter in self.network.named_parameters():
             kept = {key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
