@@ -81,8 +81,12 @@ def plan(width: int, height: int, selected: Box, recipe: Recipe, cost: Footprint
     finest = levels[-1]
     limit = min(available, recipe.memory_mb * 2**20) if recipe.memory_mb else available * MEMORY_SHARE
     tiling, is_tight = _tiling(finest, cost, limit, halo)
-    memory_mb = max(cost.bytes(_window_px(each, tiling, halo), each.width * each.height) for each in levels) / 2**20
-    keeps_maps = cost.keeps(_window_px(finest, tiling, halo), finest.width * finest.height)
+
+    def window_px(level: Level) -> int:
+        return _window_px(level, tiling, halo, cut_evenly=not is_tight)
+
+    memory_mb = max(cost.bytes(window_px(each), each.width * each.height) for each in levels) / 2**20
+    keeps_maps = cost.keeps(window_px(finest), finest.width * finest.height)
     return Plan(box, scale, levels, tiling, memory_mb, is_tight, keeps_maps)
 
 
@@ -132,16 +136,18 @@ def _levels(box: Box, scale: float, recipe: Recipe, *, with_pieces: bool) -> tup
     return tuple(levels)
 
 
-def _window_px(level: Level, tiling: Tiling, halo: int) -> int:
-    """The most pixels of a level that are seen at once."""
+def _window_px(level: Level, tiling: Tiling, halo: int, *, cut_evenly: bool) -> int:
+    """The most pixels of a level that are seen at once; unless it is `cut_evenly`, those of the largest window that the
+    tiling allows, which is what tiles that have to fit are chosen by."""
     tile = tiling.of(level.height, level.width)
     if tile is None:
         return level.width * level.height
-    sides = []
-    for side in (level.width, level.height):
-        core = math.ceil(side / math.ceil(side / tile))  # of one size
-        sides.append(min(side, core + 2 * halo))
-    return sides[0] * sides[1]
+
+    def window(side: int) -> int:
+        core = math.ceil(side / math.ceil(side / tile)) if cut_evenly else tile
+        return min(side, core + 2 * halo)
+
+    return window(level.width) * window(level.height)
 
 
 def _tiling(level: Level, cost: Footprint, limit: float, halo: int) -> tuple[Tiling, bool]:
