@@ -153,15 +153,14 @@ def _window_px(level: Level, tiling: Tiling, halo: int, *, cut_evenly: bool) -> 
 def _tiling(level: Level, cost: Footprint, limit: float, halo: int) -> tuple[Tiling, bool]:
     """How the levels are cut, and whether memory asks for that."""
     pixels = level.width * level.height
-    whole_px = cost.largest(limit)
+    whole_px, largest = cost.largest(limit), math.isqrt(pixels) // 32 * 32
     quick = (math.isqrt(cost.kept_px) - 2 - 2 * halo) // 32 * 32 if cost.matches else 0
     if quick > 0 and ((quick + 2 * halo) / quick) ** 2 <= DEAREST_HALO:
-        whole_px = cost.largest_kept(limit)
+        whole_px, largest = cost.largest_kept(limit), min(largest, quick)
         if pixels > whole_px and cost.bytes((quick + 2 * halo) ** 2, pixels) <= limit:
             return Tiling(quick, whole_px), False
     if pixels <= whole_px:
         return Tiling(), False
-    largest = math.isqrt(pixels) // 32 * 32
     for tile in range(largest, 0, -32):
         if cost.bytes((tile + 2 * halo) ** 2, pixels) <= limit:
             return Tiling(tile, whole_px), True
