@@ -121,7 +121,7 @@ def test_of_several_styles_none_pulls_more_strongly_than_the_others():
     assert soft == pytest.approx(strong, rel=0.1)
     both = made._evened(noise(3, 8, 8, seed=41) * sum(sizes) / 2, torch.tensor([0.5, 0.5]))
     assert float(both.norm()) == pytest.approx(soft, rel=0.2)
-    assert float(made._evened(torch.zeros(3, 8, 8), alone[0]).norm()) == 0
+    assert float(trainer("night", "glass")._evened(torch.zeros(3, 8, 8), alone[0]).norm()) == 0
     gradient = noise(3, 8, 8, seed=1)
     assert torch.equal(one._evened(gradient, torch.ones(1)), gradient)
 
@@ -155,8 +155,15 @@ def test_it_goes_on_where_it_was(tmp_path):
         for key, value in made._optimizer.state[mine].items():
             torch.testing.assert_close(again._optimizer.state[theirs][key], value, atol=0, rtol=0)
     assert torch.equal(again._generator.get_state(), made._generator.get_state())
-    assert again._pulls == made._pulls
     assert trained(again).step == 6
+
+
+def test_how_strongly_each_style_pulls_is_remembered(tmp_path):
+    made, again = trained(trainer("night", "glass"), 2), trainer("night", "glass")
+    made.save(tmp_path / "state")
+    again.load(tmp_path / "state")
+    assert again._pulls == made._pulls
+    assert min(again._pulls) > 0
 
 
 def test_a_training_of_something_else_is_not_gone_on_with(tmp_path):
