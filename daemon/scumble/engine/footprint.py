@@ -22,7 +22,7 @@ _ANYWAY = 12 * 2**20
 _FRAGMENTS = 100 * 2**20
 """What stays in pieces where only small maps are kept."""
 _HOLES = 64 * 2**20
-"""What lies between a window's maps, which are of many sizes, each in pages of 2 MiB."""
+"""What at most lies between a window's maps, which are of many sizes, each in pages of 2 MiB."""
 _SEARCH = 32 * 2**20
 """What a style and the search for neighbours in it take in any case."""
 
@@ -47,8 +47,11 @@ class Footprint:
         """The prediction for a step."""
         kept = self.keeps(window_px, picture_px)
         fine = self.per_fine_px * picture_px if picture_px <= FINE_GRID_PX else 0
-        fragments = 0 if not self.kept_px else _FRAGMENTS if not kept else _HOLES if window_px < picture_px else 0
-        window = self.per_window_px * window_px * (SPLIT if kept else 1)
+        maps = self.per_window_px * window_px
+        fragments = 0.0
+        if self.kept_px:
+            fragments = _FRAGMENTS if not kept else min(_HOLES, maps) if window_px < picture_px else 0
+        window = maps * (SPLIT if kept else 1)
         return self.fixed + fragments + fine + window + self.per_picture_px * picture_px
 
     def keeps(self, window_px: float, picture_px: float) -> bool:
