@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import plugins
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scumble.picture import Picture, encode
@@ -224,6 +224,7 @@ NOTES = st.fixed_dictionaries({}, optional=dict.fromkeys(("styles", "regions", "
 FIELDS = {"notes": st.one_of(NOTES, JSON), **dict.fromkeys((*recipes._MAIN, *recipes._OTHERS, *BY_NAME), JSON)}
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # beside other work
 @given(st.fixed_dictionaries({}, optional=FIELDS), st.sampled_from([(), ("/a.png",)]))
 def test_whatever_is_called_a_recipe_sets_something_or_is_a_sentence(recipe, styles):
     try:
