@@ -1,5 +1,7 @@
 """The transformation network, and its pass over a picture of any size."""
 
+import itertools
+
 import pytest
 import torch
 from helpers import noise
@@ -7,12 +9,12 @@ from helpers import noise
 from scumble.engine import passing
 from scumble.engine.passing import Network
 from scumble.engine.shape import POWERS, Shape, Upsampling
-from scumble.engine.transformation import Transformation, mixed
+from scumble.engine.transformation import Transformation, convolved, doubled_sides, mixed
 
 STRENGTH = 45.0
 
 
-def network(styles=1, upsampling=Upsampling.NEAREST, blocks=2, width=4):
+def network(styles=1, upsampling=Upsampling.BILINEAR, blocks=2, width=4):
     """A network whose every number matters."""
     generator = torch.Generator().manual_seed(7)
     made = Transformation(Shape(styles, width, blocks, upsampling), generator)
@@ -38,6 +40,27 @@ def test_a_pass_in_strips_is_what_was_learnt(monkeypatch, upsampling, strip_px, 
     monkeypatch.setattr(passing, "STRIP_PX", strip_px)
     found = used(made).repaint(picture, [1.0], STRENGTH)
     torch.testing.assert_close(found, wanted, atol=2e-5, rtol=0)
+
+
+def test_what_rises_evenly_rises_evenly_when_it_is_doubled():
+    """Every px of the large map where it lies in the small one, between the middles of two px."""
+    rises = torch.arange(8.0)[:, None] * 3 + torch.arange(6.0) * 5
+    found = doubled_sides(rises[None, None], Upsampling.BILINEAR)[0, 0]
+    y, x = ((torch.arange(side) + 0.5) / 2 - 0.5 for side in (16, 12))
+    torch.testing.assert_close(found[1:-1, 1:-1], (y[:, None] * 3 + x * 5)[1:-1, 1:-1])
+
+
+@pytest.mark.parametrize("upsampling", Upsampling)
+def test_any_rows_of_what_is_doubled_are_as_of_the_whole(upsampling):
+    """At whatever rows a strip begins and ends."""
+    made = network(upsampling=upsampling)
+    layer = next(each for each in made.shape.layers if each.name == "up1")
+    maps = noise(1, layer.into, 6, 10, seed=9)
+    whole = convolved(maps, layer, made.tensor("up1.filters"), upsampling).detach()
+    at_work = passing._Pass(used(made), noise(1, 3, 24, 40), [1.0], STRENGTH)
+    rows = at_work._raw(layer, passing._Stage(lambda top, end: maps[:, :, top:end], 6, 10), 12, 20)
+    for first, last in itertools.combinations(range(13), 2):
+        torch.testing.assert_close(rows(first, last), whole[:, :, first:last])
 
 
 def test_any_size_is_taken():

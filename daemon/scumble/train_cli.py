@@ -36,7 +36,9 @@ _SHOWN_S, _SAVED_S = 20.0, 30.0
 @click.option("--features", default="auto", metavar="NAME|FILE", help="By which losses are taken.  [auto]")
 @click.option("--width", type=click.IntRange(4, 128), default=16, metavar="N", help="Channels at full size.  [16]")
 @click.option("--blocks", type=click.IntRange(0, 16), default=5, metavar="N", help="Residual blocks.  [5]")
-@click.option("--upsampling", type=click.Choice(["nearest", "transposed"]), default="nearest", help="[nearest]")
+@click.option(
+    "--upsampling", type=click.Choice(["bilinear", "nearest", "transposed"]), default="bilinear", help="[bilinear]"
+)
 @click.option("--set", "set_", multiple=True, metavar="KEY=VALUE", help="Any field of the recipe: style_layers=all")
 @click.option("--seed", type=click.IntRange(0), default=0, metavar="N", help="Of all that is random.  [0]")
 @click.option("--again", is_flag=True, help="Begin anew, also where an earlier training could be gone on with.")

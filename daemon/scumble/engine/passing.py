@@ -16,7 +16,7 @@ from torch import Tensor
 from scumble.engine.bands import bands
 from scumble.engine.resample import pad_to_multiple
 from scumble.engine.shape import Change, Layer, Shape, Upsampling
-from scumble.engine.transformation import EPSILON, GRID, finished, mixed, prepared
+from scumble.engine.transformation import EPSILON, GRID, doubled_sides, finished, mixed, prepared
 
 STRIP_PX = 2**18
 """Of so many px of the picture all is computed at once; pictures of less are done in one piece."""
@@ -148,8 +148,9 @@ class _Pass:
                 # the last row but one hears of the row that is not there; it was asked for, unless the picture ends
                 return found[:, :, first - 2 * top : last - 2 * top]
             if layer.change is Change.DOUBLED:
-                top, end = max(0, first - layer.reach) // 2, min(before.height, -(-(last + layer.reach) // 2))
-                seen = nnf.interpolate(before.rows(top, end), scale_factor=2, mode="nearest")
+                top, end = (first - layer.reach) // 2 - 1, -(-(last + layer.reach) // 2) + 1
+                top, end = max(0, top), min(before.height, end)
+                seen = doubled_sides(before.rows(top, end), self._shape.upsampling)
                 return nnf.conv2d(_framed(seen, 2 * top, 2 * before.height, first, last, layer.reach), filters)
             stride = 2 if layer.change is Change.HALVED else 1
             low, high = stride * first, stride * (last - 1) + 1

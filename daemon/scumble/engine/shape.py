@@ -10,8 +10,10 @@ POWERS = 3
 
 class Upsampling(Enum):
     """How sides are doubled: every px four times and then a convolution (Odena et al. 2016, "Deconvolution and
-    Checkerboard Artifacts"), or a transposed convolution, which leaves a checkerboard."""
+    Checkerboard Artifacts"), smoothly and then a convolution, which leaves no steps for it to make lines of; or a
+    transposed convolution, which leaves a checkerboard."""
 
+    BILINEAR = "bilinear"
     NEAREST = "nearest"
     TRANSPOSED = "transposed"
 
@@ -49,7 +51,7 @@ class Shape:
     styles: int = 1
     width: int = 16
     blocks: int = 5
-    upsampling: Upsampling = Upsampling.NEAREST
+    upsampling: Upsampling = Upsampling.BILINEAR
 
     @property
     def layers(self) -> tuple[Layer, ...]:

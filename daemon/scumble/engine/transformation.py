@@ -90,12 +90,19 @@ def mixed(coefficients: Tensor, mixture: Tensor, strength: Tensor) -> Tensor:
     return torch.einsum("ns,np,spc->nc", mixture, powers, coefficients)
 
 
+def doubled_sides(h: Tensor, upsampling: Upsampling) -> Tensor:
+    """Maps of twice the height and width, for a convolution to look at."""
+    if upsampling is Upsampling.BILINEAR:
+        return nnf.interpolate(h, scale_factor=2, mode="bilinear", align_corners=False)
+    return nnf.interpolate(h, scale_factor=2, mode="nearest")
+
+
 def convolved(h: Tensor, layer: Layer, filters: Tensor, upsampling: Upsampling) -> Tensor:
     """The layer's convolution of whole maps, what lies beyond the edges being as at the edges."""
     doubled = layer.change is Change.DOUBLED
     if doubled and upsampling is Upsampling.TRANSPOSED:
         return nnf.conv_transpose2d(h, filters.transpose(0, 1), stride=2, padding=1, output_padding=1)
     if doubled:
-        h = nnf.interpolate(h, scale_factor=2, mode="nearest")
+        h = doubled_sides(h, upsampling)
     h = nnf.pad(h, (layer.reach,) * 4, mode="replicate")
     return nnf.conv2d(h, filters, stride=2 if layer.change is Change.HALVED else 1)

@@ -29,7 +29,7 @@ class Course:
     learning_rate: float = 2e-3
     width: int = 16
     blocks: int = 5
-    upsampling: Upsampling = Upsampling.NEAREST
+    upsampling: Upsampling = Upsampling.BILINEAR
     seed: int = 0
 
     @property
