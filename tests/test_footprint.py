@@ -54,7 +54,7 @@ def test_a_picture_in_one_piece_is_kept_if_all_of_it_is_not_too_much():
 def test_only_who_looks_for_neighbours_pays_for_them():
     without, matching = (of(columns=columns) for columns in (0, 160))
     assert (without.matches, matching.matches) == (False, True)
-    assert matching.fixed > without.fixed
+    assert matching.per_window_px > without.per_window_px
     assert matching.bytes(100, 256**2) - matching.bytes(100, 256**2 + 1) > 0  # the fine grid costs more
 
 

@@ -13,18 +13,16 @@ from scumble.engine.candidates import COARSE_GRID, FINE_GRID_PX
 from scumble.engine.machine import HOLD_AT_MOST, HOLD_OF_WINDOW
 from scumble.recipe import Optimizer
 
-SPLIT = 1.75
+SPLIT = 1.73
 """Kept memory holds so many times the maps that are there at once."""
-_VECTORS = {Optimizer.ADAM: 116, Optimizer.SGD: 136, Optimizer.LBFGS: 360}
+_VECTORS = {Optimizer.ADAM: 116, Optimizer.SGD: 136, Optimizer.LBFGS: 370}
 """Bytes per pixel of what is as large as the picture: itself, the content, gradients, what the optimiser learnt."""
-_ANYWAY = 12 * 2**20
+_ANYWAY = 20 * 2**20
 """What is there besides, however small the picture."""
-_FRAGMENTS = 100 * 2**20
+_FRAGMENTS = 64 * 2**20
 """What stays in pieces where only small maps are kept."""
 _HOLES = 64 * 2**20
 """What at most lies between a window's maps, which are of many sizes, each in pages of 2 MiB."""
-_SEARCH = 32 * 2**20
-"""What a style and the search for neighbours in it take in any case."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,6 @@ def footprint(
     column = 4.0 * column_channels
     if column_channels:
         window += 2.5 * column / COARSE_GRID**2 / SPLIT
-        fixed += _SEARCH * (1 + itemsize / 4)
         fine = 1.9 * column
     kept_px = int(HOLD_OF_WINDOW / (SPLIT * window)) if keeps else 0
     return Footprint(window, _VECTORS[optimizer], fixed, column_channels > 0, kept_px, fine)

@@ -18,7 +18,7 @@ from scumble.recipe import Precision
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -3, -4, -8
 _NO_MEMORY = ("can't allocate memory", "could not create a primitive", "could not create a memory", "bad_alloc")
 _DEFAULT_MMAPS, _DEFAULT_THRESHOLD = 65536, 128 * 1024
-HOLD_AT_MOST = 3 * 2**29
+HOLD_AT_MOST = 1450 * 2**20
 """A step in one piece that takes more gives the memory of maps larger than `KEPT_MAP` back after every layer."""
 HOLD_OF_WINDOW = 3 * 2**28
 """So does one in windows whose maps take more than this."""
