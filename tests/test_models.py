@@ -10,6 +10,7 @@ from helpers import trained
 from safetensors.torch import save, save_file
 
 from scumble.engine import models
+from scumble.engine.sealed import seal
 from scumble.errors import ScumbleError
 
 SHA = "ab" * 32
@@ -38,6 +39,15 @@ def test_a_file_gives_back_what_was_written(tmp_path):
         torch.testing.assert_close(found.tensors[name], tensor, atol=0 if exact else 2e-3, rtol=0 if exact else 1e-3)
     for mine, theirs in zip(model.thumbnails, found.thumbnails, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_file_from_before_styles_had_filters_of_their_own_is_read(tmp_path):
+    model = trained("night", "glass", own_filters=False)
+    facts = model.about.model_dump(mode="json")
+    del facts["own_filters"]
+    pictures = {f"thumbnail.{index}": torch.from_numpy(each) for index, each in enumerate(model.thumbnails)}
+    (tmp_path / "x.scumble").write_bytes(seal(models.KIND, facts, {**model.tensors, **pictures}))
+    assert models.read(tmp_path / "x.scumble").about == model.about
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])

@@ -9,19 +9,19 @@ from helpers import noise
 from scumble.engine import passing
 from scumble.engine.passing import Network
 from scumble.engine.shape import POWERS, Shape, Upsampling
-from scumble.engine.transformation import Transformation, convolved, doubled_sides, mixed
+from scumble.engine.transformation import Transformation, convolved, doubled_sides, mixed, mixed_filters
 
 STRENGTH = 45.0
 
 
-def network(styles=1, upsampling=Upsampling.BILINEAR, blocks=2, width=4):
+def network(styles=1, upsampling=Upsampling.BILINEAR, blocks=2, width=4, own_filters=False):
     """A network whose every number matters."""
     generator = torch.Generator().manual_seed(7)
-    made = Transformation(Shape(styles, width, blocks, upsampling), generator)
+    made = Transformation(Shape(styles, width, blocks, upsampling, own_filters), generator)
     with torch.no_grad():
         for name in made.shape.tensors():
             tensor = made.tensor(name)
-            if not name.endswith(".filters"):
+            if not name.endswith(".filters") or tensor.ndim > 4:
                 tensor += 0.3 * torch.randn(tensor.shape, generator=generator)
     return made
 
@@ -48,6 +48,31 @@ def test_what_rises_evenly_rises_evenly_when_it_is_doubled():
     found = doubled_sides(rises[None, None], Upsampling.BILINEAR)[0, 0]
     y, x = ((torch.arange(side) + 0.5) / 2 - 0.5 for side in (16, 12))
     torch.testing.assert_close(found[1:-1, 1:-1], (y[:, None] * 3 + x * 5)[1:-1, 1:-1])
+
+
+@pytest.mark.parametrize("strip_px", [2**18, 4 * 24 * 4], ids=["whole", "a few"])
+def test_a_pass_after_several_styles_is_what_was_learnt(monkeypatch, strip_px):
+    """Each with filters of its own."""
+    made, pictures = network(2, own_filters=True), noise(2, 3, 24, 40, seed=1)
+    mixtures = torch.tensor([[0.3, 0.7], [1.0, 0.0]])
+    wanted = made(pictures, mixtures, torch.tensor([STRENGTH, STRENGTH])).detach()
+    monkeypatch.setattr(passing, "STRIP_PX", strip_px)
+    for picture, mixture, each in zip(pictures, mixtures, wanted, strict=True):
+        found = used(made).repaint(picture[None], mixture.tolist(), STRENGTH)
+        torch.testing.assert_close(found[0], each, atol=2e-5, rtol=0)
+
+
+def test_filters_of_several_styles_begin_alike_and_are_mixed_by_weight():
+    fresh = Transformation(Shape(3, 4, 1, own_filters=True))
+    for name in ("up1", "up2", "out"):
+        filters = fresh.tensor(f"{name}.filters")
+        assert len(filters) == 3
+        assert bool((filters == filters[0]).all())
+        assert filters[0].std() > 0
+    filters = noise(3, 5, 2, 3, 3, seed=2)
+    found = mixed_filters(filters, torch.tensor([0.2, 0.5, 0.3]))
+    torch.testing.assert_close(found, 0.2 * filters[0] + 0.5 * filters[1] + 0.3 * filters[2])
+    torch.testing.assert_close(mixed_filters(filters[1], torch.tensor([0.2, 0.5, 0.3])), filters[1])
 
 
 @pytest.mark.parametrize("upsampling", Upsampling)
@@ -107,12 +132,13 @@ def test_styles_are_mixed_by_weight():
 
 
 def test_a_style_of_its_own_ignores_the_others():
-    made = network(styles=2)
+    made = network(styles=2, own_filters=True)
     picture = noise(1, 3, 24, 24, seed=5)
     before = used(made).repaint(picture, [1.0, 0.0], STRENGTH)
-    for name in made.shape.tensors():
-        if name.endswith((".gain", ".shift", ".share")):
-            made.tensor(name).data[1] += 1
+    own = [name for name in made.shape.tensors() if len(made.tensor(name)) == 2]
+    assert {name.rpartition(".")[2] for name in own} == {"filters", "gain", "shift", "share"}
+    for name in own:
+        made.tensor(name).data[1] += 1
     torch.testing.assert_close(used(made).repaint(picture, [1.0, 0.0], STRENGTH), before)
     assert (used(made).repaint(picture, [0.0, 1.0], STRENGTH) - before).abs().max() > 1e-3
 

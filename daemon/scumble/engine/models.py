@@ -71,6 +71,7 @@ class About(BaseModel):
     width: Annotated[int, Field(ge=4, le=256)]
     blocks: Annotated[int, Field(ge=0, le=32)]
     upsampling: Upsampling
+    own_filters: bool = False
     size: Annotated[int, Field(ge=16, le=32768)]
     recipe: dict[str, Any]
     features: Annotated[str, Field(max_length=200)]
@@ -81,7 +82,7 @@ class About(BaseModel):
     @property
     def shape(self) -> Shape:
         """The network's."""
-        return Shape(len(self.styles), self.width, self.blocks, self.upsampling)
+        return Shape(len(self.styles), self.width, self.blocks, self.upsampling, self.own_filters)
 
 
 @dataclass(frozen=True, eq=False)

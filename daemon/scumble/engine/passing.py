@@ -16,7 +16,7 @@ from torch import Tensor
 from scumble.engine.bands import bands
 from scumble.engine.resample import pad_to_multiple
 from scumble.engine.shape import Change, Layer, Shape, Upsampling
-from scumble.engine.transformation import EPSILON, GRID, doubled_sides, finished, mixed, prepared
+from scumble.engine.transformation import EPSILON, GRID, doubled_sides, finished, mixed, mixed_filters, prepared
 
 STRIP_PX = 2**18
 """Of so many px of the picture all is computed at once; pictures of less are done in one piece."""
@@ -36,9 +36,7 @@ class Network:
     def of(cls, shape: Shape, tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype) -> "Network":
         """From tensors in any type."""
         found = {
-            name: tensor.to(device, dtype).contiguous(memory_format=torch.channels_last)
-            if name.endswith(".filters")
-            else tensor.to(device, torch.float32)
+            name: tensor.to(device, dtype) if name.endswith(".filters") else tensor.to(device, torch.float32)
             for name, tensor in tensors.items()
         }
         return cls(shape, found)
@@ -137,7 +135,7 @@ class _Pass:
         return _Stage(lambda first, last: stored[:, :, first:last], height, width)
 
     def _raw(self, layer: Layer, before: _Stage, height: int, width: int) -> Rows:
-        filters = self._tensors[f"{layer.name}.filters"]
+        filters = mixed_filters(self._tensors[f"{layer.name}.filters"], self._mixture[0])
 
         def rows(first: int, last: int) -> Tensor:
             if layer.change is Change.DOUBLED and self._shape.upsampling is Upsampling.TRANSPOSED:

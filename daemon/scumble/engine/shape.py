@@ -28,7 +28,8 @@ class Change(Enum):
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution. `adds` ends a block: what the block began with is added, and nothing is rectified."""
+    """One convolution. `adds` ends a block: what the block began with is added, and nothing is rectified.
+    `makes_strokes` are those from the last block to the picture."""
 
     name: str
     into: int
@@ -36,6 +37,7 @@ class Layer:
     kernel: int
     change: Change = Change.NONE
     adds: bool = False
+    makes_strokes: bool = False
 
     @property
     def reach(self) -> int:
@@ -45,13 +47,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a transformation network is: `width` channels at full size, twice as many at half, four times at a
-    quarter."""
+    """What a transformation network is: `width` channels at full size, twice as many at half, four times at a quarter.
+    With `own_filters` each style has its own in the layers that make strokes: gains and shifts alone give several
+    styles other colours, but much the same strokes, unless all is learnt for very long."""
 
     styles: int = 1
     width: int = 16
     blocks: int = 5
     upsampling: Upsampling = Upsampling.BILINEAR
+    own_filters: bool = False
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -66,16 +70,17 @@ class Shape:
                 for index in range(1, self.blocks + 1)
                 for half in "ab"
             ),
-            Layer("up1", 4 * w, 2 * w, 3, Change.DOUBLED),
-            Layer("up2", 2 * w, w, 3, Change.DOUBLED),
-            Layer("out", w, 3, FIRST_KERNEL),
+            Layer("up1", 4 * w, 2 * w, 3, Change.DOUBLED, makes_strokes=True),
+            Layer("up2", 2 * w, w, 3, Change.DOUBLED, makes_strokes=True),
+            Layer("out", w, 3, FIRST_KERNEL, makes_strokes=True),
         )
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """The parameters by name, and their shapes."""
         found: dict[str, tuple[int, ...]] = {}
         for layer in self.layers:
-            found[f"{layer.name}.filters"] = (layer.out, layer.into, layer.kernel, layer.kernel)
+            own = (self.styles,) if self.own_filters and layer.makes_strokes else ()
+            found[f"{layer.name}.filters"] = (*own, layer.out, layer.into, layer.kernel, layer.kernel)
             if layer.name == "out":
                 found["out.bias"] = (layer.out,)
                 found["out.share"] = (self.styles, POWERS, 2)

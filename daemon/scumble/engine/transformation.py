@@ -5,8 +5,11 @@ last convolution (Johnson et al. 2016, "Perceptual Losses for Real-Time Style Tr
 normalised over the whole picture, **instance normalisation** (Ulyanov et al. 2016), and brought to a gain and a shift
 that belong to the style (Dumoulin et al. 2017, "A Learned Representation for Artistic Style"). Here these are
 polynomials of the strength, so that one network paints softly and strongly; of several styles they are mixed by weight.
-So are the **shares** of its answer and of the content in the picture: with little strength much of the content stays.
+So are the **shares** of its answer and of the content in the picture (with little strength much of the content stays),
+and the last layers' filters where every style has its own.
 """
+
+import math
 
 import torch
 import torch.nn.functional as nnf
@@ -36,7 +39,8 @@ class Transformation(nn.Module):
         for name, size in shape.tensors().items():
             value = torch.zeros(size)
             if name.endswith(".filters"):
-                value.normal_(0, (2 / (size[1] * size[2] * size[3])) ** 0.5, generator=generator)
+                # the same for all styles at first, so that there is something between them
+                value[:] = torch.zeros(size[-4:]).normal_(0, (2 / math.prod(size[-3:])) ** 0.5, generator=generator)
             elif name.endswith(".gain"):
                 value[:, 0] = 0.0 if name.split(".")[0].endswith("b") else 1.0
             elif name == "out.share":
@@ -59,7 +63,7 @@ class Transformation(nn.Module):
         for layer in self.shape.layers[:-1]:
             if layer.name.startswith("block") and not layer.adds:
                 begun = h
-            h = convolved(h, layer, self.tensor(f"{layer.name}.filters"), self.shape.upsampling)
+            h = self._convolved(h, layer, mixture)
             gain, shift = (
                 mixed(self.tensor(f"{layer.name}.{kind}"), mixture, strength)[:, :, None, None]
                 for kind in ("gain", "shift")
@@ -68,9 +72,17 @@ class Transformation(nn.Module):
             h = torch.addcmul(shift, nnf.group_norm(h, layer.out, eps=EPSILON), gain)
             h = h + begun if layer.adds else h.relu()
         last = self.shape.layers[-1]
-        h = convolved(h, last, self.tensor("out.filters"), self.shape.upsampling)
+        h = self._convolved(h, last, mixture)
         shares = mixed(self.tensor("out.share"), mixture, strength)
         return finished(h + self.tensor("out.bias")[:, None, None], pictures, shares)
+
+    def _convolved(self, h: Tensor, layer: Layer, mixture: Tensor) -> Tensor:
+        filters, upsampling = self.tensor(f"{layer.name}.filters"), self.shape.upsampling
+        if filters.ndim == 4:
+            return convolved(h, layer, filters, upsampling)
+        each = zip(h, mixture, strict=True)
+        found = [convolved(one[None], layer, mixed_filters(filters, shares), upsampling) for one, shares in each]
+        return torch.cat(found)
 
 
 def prepared(pictures: Tensor) -> Tensor:
@@ -88,6 +100,14 @@ def mixed(coefficients: Tensor, mixture: Tensor, strength: Tensor) -> Tensor:
     """Gains, shifts or shares (n, channels) of coefficients (styles, `POWERS`, channels)."""
     powers = ((strength - MIDDLE_STRENGTH) / 40)[:, None] ** torch.arange(POWERS, device=strength.device)
     return torch.einsum("ns,np,spc->nc", mixture, powers, coefficients)
+
+
+def mixed_filters(filters: Tensor, shares: Tensor) -> Tensor:
+    """A layer's filters (out, in, k, k); where each style has its own, (styles, out, in, k, k), by their shares
+    (styles,)."""
+    if filters.ndim > 4:
+        filters = torch.tensordot(shares.to(filters.dtype), filters, 1)
+    return filters.contiguous(memory_format=torch.channels_last)
 
 
 def doubled_sides(h: Tensor, upsampling: Upsampling) -> Tensor:

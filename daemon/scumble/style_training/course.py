@@ -35,7 +35,8 @@ class Course:
     @property
     def shape(self) -> Shape:
         """The network's."""
-        return Shape(len(self.recipe.styles), self.width, self.blocks, self.upsampling)
+        styles = len(self.recipe.styles)
+        return Shape(styles, self.width, self.blocks, self.upsampling, own_filters=styles > 1)
 
     @property
     def squares_recipe(self) -> Recipe:

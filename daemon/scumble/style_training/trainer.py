@@ -42,7 +42,7 @@ OWN_RATE = 5.0
 """Of what belongs to one of several styles, in learning rates."""
 RISE = 50
 """Steps in which the learning rate rises."""
-_KIND = "scumble training 2"
+_KIND = "scumble training 3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,6 +174,7 @@ class Trainer:
             width=course.width,
             blocks=course.blocks,
             upsampling=course.upsampling,
+            own_filters=course.shape.own_filters,
             size=course.size,
             recipe=course.recipe.as_dict(),
             features=self._painter.features_name(course.recipe),
