@@ -48,8 +48,8 @@ class Layer:
 @dataclass(frozen=True)
 class Shape:
     """What a transformation network is: `width` channels at full size, twice as many at half, four times at a quarter.
-    With `own_filters` each style has its own in the layers that make strokes: gains and shifts alone give several
-    styles other colours, but much the same strokes, unless all is learnt for very long."""
+    With `own_filters` each style has its own in the layers that make strokes: by gains and shifts alone three paintings
+    got colours of their own in 1500 steps, but the same strokes."""
 
     styles: int = 1
     width: int = 16
