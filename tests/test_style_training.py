@@ -144,6 +144,12 @@ def test_what_belongs_to_one_of_several_styles_learns_faster():
     assert gain_of_two == pytest.approx(OWN_RATE * gain, rel=1e-2)
 
 
+def test_each_of_several_styles_learns_filters_of_its_own_for_its_strokes():
+    first, second = trained(trainer("night", "glass"), 2).network.tensor("out.filters")
+    assert bool((first != second).all())
+    assert trainer("night").network.tensor("out.filters").shape == first.shape
+
+
 def test_it_goes_on_where_it_was(tmp_path):
     made = trained(trainer(), 3)
     made.save(tmp_path / "state")
