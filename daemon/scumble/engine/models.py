@@ -64,7 +64,7 @@ class TrainedStyle(BaseModel):
 
 class About(BaseModel):
     """What a model says of itself. `size` is the working size in px at which its strokes have the size that the recipe
-    asks for, `losses` those of its last steps."""
+    asks for, `losses` those of its last steps, `own_filters` as of `Shape`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     styles: Annotated[tuple[TrainedStyle, ...], Field(min_length=1, max_length=16)]

@@ -39,7 +39,7 @@ OUTLIER = 10.0
 REMEMBERED = 0.9
 """Of how strongly a style pulls, what is remembered from one square to the next."""
 OWN_RATE = 5.0
-"""Of what belongs to one of several styles, in learning rates."""
+"""Of the gains, shifts and shares of several styles, in learning rates."""
 RISE = 50
 """Steps in which the learning rate rises."""
 _KIND = "scumble training 3"
@@ -150,7 +150,7 @@ class Trainer:
         return gradient * (statistics.mean(known) / usual) if usual else gradient
 
     def _groups(self) -> list[dict[str, Any]]:
-        """What all styles share, and what belongs to each of several, which has to come further in its own steps."""
+        """Gains, shifts and shares, which with several styles have to come further in their own steps, and all else."""
         own: list[nn.Parameter] = []
         shared: list[nn.Parameter] = []
         for name, parameter in self.network.named_parameters():
