@@ -139,9 +139,9 @@ def recipe(**fields):
     return Recipe.parse({**quick, **fields})
 
 
-def trained(*names, digests=None, width=4, blocks=1, seed=0, own_filters=True):
+def trained(*names, digests=None, width=4, blocks=1, seed=0, own_filters=True, noise=True):
     """A model for styles of these names, of random numbers that all matter."""
-    shape = Shape(len(names), width, blocks, own_filters=own_filters and len(names) > 1)
+    shape = Shape(len(names), width, blocks, own_filters=own_filters and len(names) > 1, noise=noise)
     generator = torch.Generator().manual_seed(seed)
     tensors = {
         name: tensor + (0.0 if name.endswith(".filters") else 0.3) * torch.randn(tensor.shape, generator=generator)
@@ -152,7 +152,7 @@ def trained(*names, digests=None, width=4, blocks=1, seed=0, own_filters=True):
     )
     about = About(
         styles=styles, width=width, blocks=blocks, upsampling=shape.upsampling, size=64, recipe={}, features="none",
-        own_filters=shape.own_filters, steps=1, minutes=0.1,
+        own_filters=shape.own_filters, noise=shape.noise, steps=1, minutes=0.1,
     )  # fmt: skip
     thumbnails = [np.full((8, 6, 3), 40 * index, np.uint8) for index in range(len(names))]
     return Model(about, tensors, thumbnails)

@@ -9,6 +9,7 @@ from scumble.engine import models
 from scumble.engine.box import Box
 from scumble.engine.color import luminance
 from scumble.engine.painter import Painter
+from scumble.engine.noise import place
 from scumble.engine.passing import Network
 from scumble.errors import ScumbleError
 from scumble.picture import Picture
@@ -37,11 +38,11 @@ def tensor(picture):
     return torch.from_numpy(picture.rgb().transpose(2, 0, 1).copy())[None]
 
 
-def pass_of(picture, name="night", mixture=(1.0,), strength=60.0):
+def pass_of(picture, name="night", mixture=(1.0,), strength=60.0, seed=0):
     """What the model itself makes of a whole picture."""
     model = models.read(models.find(name))
     network = Network.of(model.about.shape, model.tensors, torch.device("cpu"), torch.float32)
-    return network.repaint(tensor(picture), list(mixture), strength)
+    return network.repaint(tensor(picture), list(mixture), strength, place(torch.Generator().manual_seed(seed)))
 
 
 def recipe(*named, **fields):
@@ -67,6 +68,11 @@ def test_a_picture_is_what_the_network_makes_of_it():
 def test_the_strength_reaches_the_network():
     assert_alike(painted(recipe("night", strength=85)).picture, pass_of(content(), strength=85.0))
     assert np.abs(array(pass_of(content(), strength=85.0) - pass_of(content()))).max() > 0.02
+
+
+def test_another_seed_lays_other_strokes():
+    assert_alike(painted(recipe("night", seed=3)).picture, pass_of(content(), seed=3))
+    assert np.abs(array(pass_of(content(), seed=3) - pass_of(content()))).max() > 0.02
 
 
 def test_little_strength_shows_little():

@@ -10,6 +10,7 @@ from helpers import noise
 from scumble.drawn import painting
 from scumble.engine import features
 from scumble.engine.models import TrainedStyle
+from scumble.engine.noise import ORIGIN
 from scumble.engine.painter import Painter
 from scumble.engine.transformation import Shape, Transformation, Upsampling
 from scumble.errors import ScumbleError
@@ -198,7 +199,7 @@ def test_the_model_is_what_was_learnt():
     for name in model.about.shape.tensors():
         other.tensor(name).data.copy_(model.tensors[name])
     wanted = made.repaint(picture, [0.3, 0.7], 50.0)
-    torch.testing.assert_close(other(picture, torch.tensor([[0.3, 0.7]]), torch.tensor([50.0])).detach(), wanted)
+    torch.testing.assert_close(other(picture, torch.tensor([[0.3, 0.7]]), torch.tensor([50.0]), [ORIGIN]).detach(), wanted)
     assert [style.name for style in model.about.styles] == ["night", "glass"]
     assert (model.about.steps, model.about.size) == (2, 64)
     np.testing.assert_array_equal(model.thumbnails[1], painting_bytes("glass"))

@@ -117,12 +117,13 @@ def _here(point: Point) -> dict[str, float]:
 
 def _untrained(folder: Path) -> Path:
     """A model of the usual shape; what a pass takes does not depend on what was learnt."""
-    shape, file = Shape(), folder / "untrained.scumble"
+    shape, file = Shape(noise=True), folder / "untrained.scumble"
     about = models.About(
         styles=[models.TrainedStyle(name="style", digest="0" * 64)],
         width=shape.width,
         blocks=shape.blocks,
         upsampling=shape.upsampling,
+        noise=shape.noise,
         recipe=Recipe.parse({"styles": [{"picture": "style"}]}).as_dict(),
         size=512,
         features=LITE,

@@ -20,6 +20,7 @@ from scumble.engine.canvas import Canvas
 from scumble.engine.color import match_histogram, match_palette
 from scumble.engine.job import BoundRegion, BoundStyle
 from scumble.engine.models import About
+from scumble.engine.noise import place
 from scumble.engine.passing import STRIP_PX, Network
 from scumble.engine.resample import resize
 from scumble.engine.schedule import MEMORY_SHARE, Level, Plan, framed
@@ -157,7 +158,8 @@ class Fast:
             mixture[models.style_index(about, which)] += style.style.weight / total
         seen = canvas.see(canvas.content)[:, :, :height, :width]
         sides = (max(GRID, round(side / group.stroke_scale)) for side in (height, width))
-        shown = network.repaint(resize(seen, *sides).clamp(0, 1), mixture, max(WEAKEST, recipe.strength))
+        at = place(torch.Generator().manual_seed(recipe.seed))
+        shown = network.repaint(resize(seen, *sides).clamp(0, 1), mixture, max(WEAKEST, recipe.strength), at)
         shown = resize(shown, height, width).clamp(0, 1)
         if group.keep_colors is KeepColors.MATCH:
             shown = match_palette(shown, canvas.content, mask, mask, method=recipe.match_method).clamp(0, 1)

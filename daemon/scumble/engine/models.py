@@ -64,7 +64,7 @@ class TrainedStyle(BaseModel):
 
 class About(BaseModel):
     """What a model says of itself. `size` is the working size in px at which its strokes have the size that the recipe
-    asks for, `losses` those of its last steps, `own_filters` as of `Shape`."""
+    asks for, `losses` those of its last steps, `own_filters` and `noise` as of `Shape`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     styles: Annotated[tuple[TrainedStyle, ...], Field(min_length=1, max_length=16)]
@@ -72,6 +72,7 @@ class About(BaseModel):
     blocks: Annotated[int, Field(ge=0, le=32)]
     upsampling: Upsampling
     own_filters: bool = False
+    noise: bool = False
     size: Annotated[int, Field(ge=16, le=32768)]
     recipe: dict[str, Any]
     features: Annotated[str, Field(max_length=200)]
@@ -82,7 +83,7 @@ class About(BaseModel):
     @property
     def shape(self) -> Shape:
         """The network's."""
-        return Shape(len(self.styles), self.width, self.blocks, self.upsampling, self.own_filters)
+        return Shape(len(self.styles), self.width, self.blocks, self.upsampling, self.own_filters, self.noise)
 
 
 @dataclass(frozen=True, eq=False)

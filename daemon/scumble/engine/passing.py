@@ -14,6 +14,7 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from scumble.engine.bands import bands
+from scumble.engine.noise import Place
 from scumble.engine.resample import pad_to_multiple
 from scumble.engine.shape import Change, Layer, Shape, Upsampling
 from scumble.engine.transformation import EPSILON, GRID, doubled_sides, finished, mixed, mixed_filters, prepared
@@ -42,12 +43,12 @@ class Network:
         return cls(shape, found)
 
     @torch.no_grad()
-    def repaint(self, picture: Tensor, mixture: Sequence[float], strength: float) -> Tensor:
+    def repaint(self, picture: Tensor, mixture: Sequence[float], strength: float, at: Place) -> Tensor:
         """A picture (1, 3, height, width) in 0..1, repainted after `mixture`, each style's share, at a strength in
-        0..100."""
+        0..100, with the noise of a place."""
         height, width = picture.shape[2:]
         padded = pad_to_multiple(picture, GRID)
-        return _Pass(self, padded, mixture, strength).picture()[:, :, :height, :width]
+        return _Pass(self, padded, mixture, strength, at).picture()[:, :, :height, :width]
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,11 @@ class _Moments:
 
 
 class _Pass:
-    def __init__(self, network: Network, picture: Tensor, mixture: Sequence[float], strength: float) -> None:
+    def __init__(
+        self, network: Network, picture: Tensor, mixture: Sequence[float], strength: float, at: Place
+    ) -> None:
         self._shape, self._tensors = network.shape, network.tensors
-        self._picture = picture
+        self._picture, self._at = picture, at
         device = picture.device
         self._mixture = torch.tensor([list(mixture)], dtype=torch.float32, device=device)
         self._strength = torch.tensor([strength], dtype=torch.float32, device=device)
@@ -92,13 +95,16 @@ class _Pass:
 
     def picture(self) -> Tensor:
         height, width = self._picture.shape[2:]
-        stage = _Stage(lambda first, last: prepared(self._picture[:, :, first:last]).to(self._dtype), height, width)
+        stage = _Stage(self._prepared, height, width)
         begun = stage
         for layer in self._shape.layers[:-1]:
             if layer.name.startswith("block") and not layer.adds:
                 begun = stage
             stage = self._staged(layer, stage, begun)
         return self._last(stage)
+
+    def _prepared(self, first: int, last: int) -> Tensor:
+        return prepared(self._picture[:, :, first:last], self._shape, self._at, first).to(self._dtype)
 
     def _staged(self, layer: Layer, before: _Stage, begun: _Stage) -> _Stage:
         height, width = (_sized(side, layer.change) for side in (before.height, before.width))

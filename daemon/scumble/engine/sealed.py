@@ -28,7 +28,7 @@ def unseal(kind: str, data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
         end = 8 + int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8:end])["__metadata__"]
         tensors = load(data)
-        intact = metadata["seal"] == _seal(kind, metadata["facts"], tensors)
+        intact = metadata["kind"] == kind and metadata["seal"] == _seal(kind, metadata["facts"], tensors)
         facts = json.loads(metadata["facts"])
     # damaged bytes make the parsers fail in many ways, none of them documented
     except Exception as error:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 FIRST_KERNEL = 9
+NOISE_SCALES = (1, 4, 16)
+"""Of the noise beside the picture one map for each: so many px lie between its values."""
 POWERS = 3
 """A gain is a polynomial of the strength with so many coefficients."""
 
@@ -49,20 +51,22 @@ class Layer:
 class Shape:
     """What a transformation network is: `width` channels at full size, twice as many at half, four times at a quarter.
     With `own_filters` each style has its own in the layers that make strokes: by gains and shifts alone three paintings
-    got colours of their own in 1500 steps, but the same strokes."""
+    got colours of their own in 1500 steps, but the same strokes. With `noise` it sees some beside the picture
+    (`scumble.engine.noise`): without it flat ground got a regular hatching, the same everywhere."""
 
     styles: int = 1
     width: int = 16
     blocks: int = 5
     upsampling: Upsampling = Upsampling.BILINEAR
     own_filters: bool = False
+    noise: bool = False
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """In order; the last one makes the picture, and is not normalised."""
         w = self.width
         return (
-            Layer("in", 3, w, FIRST_KERNEL),
+            Layer("in", 3 + len(NOISE_SCALES) * self.noise, w, FIRST_KERNEL),
             Layer("down1", w, 2 * w, 3, Change.HALVED),
             Layer("down2", 2 * w, 4 * w, 3, Change.HALVED),
             *(

@@ -10,11 +10,13 @@ and the last layers' filters where every style has its own.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
+from scumble.engine.noise import Place, noise
 from scumble.engine.shape import POWERS, Change, Layer, Shape, Upsampling
 
 GRID = 4
@@ -56,10 +58,11 @@ class Transformation(nn.Module):
         """All of them, detached."""
         return {name: self.tensor(name).detach() for name in self.shape.tensors()}
 
-    def forward(self, pictures: Tensor, mixture: Tensor, strength: Tensor) -> Tensor:
+    def forward(self, pictures: Tensor, mixture: Tensor, strength: Tensor, places: Sequence[Place]) -> Tensor:
         """Repaint pictures (n, 3, height, width) in 0..1, sides multiples of `GRID`, after `mixture` (n, styles), whose
-        rows add up to one, at `strength` (n,) in 0..100."""
-        h, begun = prepared(pictures), pictures
+        rows add up to one, at `strength` (n,) in 0..100, each with the noise of its place."""
+        seen = [prepared(picture[None], self.shape, at) for picture, at in zip(pictures, places, strict=True)]
+        h, begun = torch.cat(seen), pictures
         for layer in self.shape.layers[:-1]:
             if layer.name.startswith("block") and not layer.adds:
                 begun = h
@@ -85,9 +88,14 @@ class Transformation(nn.Module):
         return torch.cat(found)
 
 
-def prepared(pictures: Tensor) -> Tensor:
-    """What the first layer sees of pictures in 0..1."""
-    return ((pictures - _MEAN) / _DEVIATION).contiguous(memory_format=torch.channels_last)
+def prepared(picture: Tensor, shape: Shape, at: Place, first: int = 0) -> Tensor:
+    """What the first layer sees of rows `first` and on of a picture in 0..1, (1, 3, rows, width), which has the noise
+    of a place."""
+    seen = (picture - _MEAN) / _DEVIATION
+    if shape.noise:
+        rows, width = picture.shape[2:]
+        seen = torch.cat([seen, noise(first, first + rows, width, at, picture.device)], 1)
+    return seen.contiguous(memory_format=torch.channels_last)
 
 
 def finished(answer: Tensor, pictures: Tensor, shares: Tensor) -> Tensor:

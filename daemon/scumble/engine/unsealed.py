@@ -22,7 +22,7 @@ def unsealed(kind: str, data: bytes) -> tuple[dict[str, Any], Arrays]:
         end = 8 + min(int.from_bytes(data[:8], "little"), LONGEST_HEAD)
         metadata = json.loads(data[8:end])["__metadata__"]
         arrays = load(data)
-        intact = metadata["seal"] == _seal(kind, metadata["facts"], arrays)
+        intact = metadata["kind"] == kind and metadata["seal"] == _seal(kind, metadata["facts"], arrays)
         facts = json.loads(metadata["facts"])
     # damaged bytes make the parsers fail in many ways, none of them documented
     except Exception as error:

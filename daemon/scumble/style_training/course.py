@@ -36,7 +36,7 @@ class Course:
     def shape(self) -> Shape:
         """The network's."""
         styles = len(self.recipe.styles)
-        return Shape(styles, self.width, self.blocks, self.upsampling, own_filters=styles > 1)
+        return Shape(styles, self.width, self.blocks, self.upsampling, own_filters=styles > 1, noise=True)
 
     @property
     def squares_recipe(self) -> Recipe:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from scumble.engine.fast import WEAKEST
 from scumble.engine.models import THUMBNAIL_PX, About, Model, TrainedStyle
+from scumble.engine.noise import ORIGIN, place
 from scumble.engine.painter import Painter
 from scumble.engine.sealed import seal, unseal
 from scumble.engine.transformation import Transformation
@@ -42,7 +43,7 @@ OWN_RATE = 5.0
 """Of the gains, shifts and shares of several styles, in learning rates."""
 RISE = 50
 """Steps in which the learning rate rises."""
-_KIND = "scumble training 3"
+_KIND = "scumble training 4"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,8 @@ class Trainer:
         contents = self._contents.take(count).to(device)
         mixtures = torch.stack([self._mixture(self.step * count + square) for square in range(count)])
         strengths = WEAKEST + (STRONGEST - WEAKEST) * torch.rand(count, generator=self._generator)
-        painted = self.network(contents, mixtures.to(device), strengths.to(device))
+        places = [place(self._generator) for _ in range(count)]
+        painted = self.network(contents, mixtures.to(device), strengths.to(device), places)
         pulls = [
             self._pull(content, mixture, float(strength), shown)
             for content, mixture, strength, shown in zip(contents, mixtures, strengths, painted.detach(), strict=True)
@@ -175,6 +177,7 @@ class Trainer:
             blocks=course.blocks,
             upsampling=course.upsampling,
             own_filters=course.shape.own_filters,
+            noise=course.shape.noise,
             size=course.size,
             recipe=course.recipe.as_dict(),
             features=self._painter.features_name(course.recipe),
@@ -190,7 +193,7 @@ class Trainer:
         """A picture (1, 3, height, width), sides multiples of four, as the network paints it now."""
         shares = torch.tensor([list(mixture)], device=self._painter.device)
         at = torch.tensor([strength], device=self._painter.device)
-        shown: Tensor = self.network(picture.to(self._painter.device), shares, at)
+        shown: Tensor = self.network(picture.to(self._painter.device), shares, at, [ORIGIN])
         return shown.cpu()
 
     def save(self, path: Path) -> None:
