@@ -199,6 +199,32 @@ def test_a_daemon_that_says_nothing_of_models_paints_step_by_step(house):
     assert house.studio.error is None and "engine" not in house.order[0]
 
 
+@pytest.mark.parametrize(
+    ("changes", "engine"),
+    [
+        ({"quality": "draft"}, "fast"),
+        ({"quality": "normal"}, None),
+        ({"quality": "draft", "more": {"engine": "optimise"}}, None),
+        ({"quality": "normal", "more": {"engine": "fast"}}, "fast"),
+    ],
+)
+def test_variations_are_painted_as_a_run_would_be(house, changes, engine):
+    """In one pass where that is, whose strokes are as much smaller as the pictures are."""
+    have(house, [Model("night", (Lore("night"),))], [LEARNT_NIGHT])
+    house.canvas.add("large", 1500, 1000)
+    house.studio.change(**changes)
+    house.studio.look()
+    full = house.studio.settings.working_size()
+    house.studio.open_sheet("strength")
+    house.until(lambda: all(cell.state == "done" for row in house.studio.sheet.cells for cell in row))
+    asked = [each["recipe"] for each in house.daemon.arguments("submit")]
+    assert [recipe.get("engine") for recipe in asked] == [engine] * 9
+    shrink = 256 / full if engine else 1.0
+    scales = [recipe.get("stroke_scale", 1.0) for recipe in asked]
+    assert scales == pytest.approx([shrink * scale for scale in (0.5, 1.0, 2.0)] * 3)
+    house.studio.close_sheet()
+
+
 def test_an_engine_that_the_styles_are_not_trained_for_is_said_at_the_button(house, picture):
     house.studio.change(more={"engine": "fast"})
     assert house.studio.why_not.code == "missing-model"

@@ -15,15 +15,17 @@ from .desk import Desk
 from .errors import LinkError
 from .pixels import Plane, Rect, cropped, png
 from .runs import Runs, box_of, order_of, target_of
-from .settings import Settings
+from .settings import FAST, Settings
 from .steps import drive
 from .text import tr
 from .tickets import Order
 from .topics import Listeners, Topic
+from .trained import names_at, with_engine
 from .variations import Sheet, plan
 
 _LEASE_S = 30.0
 _WAIT_S = 2.0
+_LEAST_SCALE = 0.1
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class Sheets:
 
         def paint(daemon: Daemon) -> bytes:
             order = order_of(small.taken, settings, self._runs.picture_of)
+            order = _as_shown(daemon, order, sheet.cells[row][column].settings, settings.size)
             return png(cropped(_painted(daemon, order, lambda: turn == self._turn), small.part))
 
         self._desk.ask(
@@ -152,6 +155,17 @@ class Sheets:
         rows[row][column] = replace(rows[row][column], **fields)
         self.view = replace(self.view, cells=tuple(map(tuple, rows)))
         self._listeners.tell(Topic.SHEET)
+
+
+def _as_shown(daemon: Daemon, order: Order, settings: Settings, size: int) -> Order:
+    """An order at `size` px, painted as a run with the cell's settings would be: in one pass where that is. A pass has
+    strokes of so many px, which are to be as much smaller as the picture is."""
+    names = names_at(daemon, settings, order.parts) if settings.likes_trained else ()
+    recipe = with_engine(dict(order.recipe), settings, names)
+    if recipe.get("engine") == FAST:
+        shrink = size / max(size, settings.working_size())
+        recipe["stroke_scale"] = max(_LEAST_SCALE, shrink * recipe.get("stroke_scale", 1.0))
+    return replace(order, recipe=recipe)
 
 
 def _painted(daemon: Daemon, order: Order, is_wanted: Callable[[], bool]) -> Plane:
