@@ -21,7 +21,7 @@ from scumble.style_training import course as module
 from scumble.style_training.contents import Contents, Drawn, Photographs
 from scumble.style_training.course import Course, suited
 from scumble.style_training.report import preview, report, smoothed, unseen
-from scumble.style_training.trainer import OWN_RATE, Studied, Trainer, asked
+from scumble.style_training.trainer import OWN_RATE, STRONGEST_PULL, Studied, Trainer, asked
 
 
 class Sketches:
@@ -124,7 +124,23 @@ def test_of_several_styles_none_pulls_more_strongly_than_the_others():
     assert float(both.norm()) == pytest.approx(soft, rel=0.2)
     assert float(trainer("night", "glass")._evened(torch.zeros(3, 8, 8), alone[0]).norm()) == 0
     gradient = noise(3, 8, 8, seed=1)
-    assert torch.equal(one._evened(gradient, torch.ones(1)), gradient)
+    torch.testing.assert_close(one._evened(gradient, torch.ones(1)), gradient)
+
+
+@pytest.mark.parametrize("names", [("night",), ("night", "glass")])
+def test_a_square_that_pulls_far_more_strongly_than_others_is_held_back(names):
+    """It keeps its direction, and what is usual hardly changes."""
+    made = trainer(*names)
+    mixture = torch.eye(len(names))[0]
+    usual = noise(3, 8, 8, seed=1) - 0.5
+    for _ in range(5):
+        made._evened(usual, mixture)
+    held = made._evened(50 * usual, mixture)
+    assert float(held.norm() / usual.norm()) == pytest.approx(STRONGEST_PULL, rel=0.1)
+    torch.testing.assert_close(held / held.norm(), usual / usual.norm())
+    for share in (0.3, 1.5):
+        found = made._evened(share * usual, mixture)
+        assert float(found.norm() / usual.norm()) == pytest.approx(share, rel=0.15)
 
 
 def test_what_belongs_to_one_of_several_styles_learns_faster():
@@ -147,7 +163,7 @@ def test_what_belongs_to_one_of_several_styles_learns_faster():
 
 def test_each_of_several_styles_learns_filters_of_its_own_for_its_strokes():
     first, second = trained(trainer("night", "glass"), 2).network.tensor("out.filters")
-    assert bool((first != second).all())
+    assert float((first != second).float().mean()) > 0.7, "but where a channel says nothing yet"
     assert trainer("night").network.tensor("out.filters").shape == first.shape
 
 
@@ -328,6 +344,6 @@ def test_what_is_doubled_evenly_has_fewer_lines(kind, other, period):
     for each in found:
         for seed in range(8):
             made = Transformation(Shape(width=8, blocks=1, upsampling=each), torch.Generator().manual_seed(seed))
-            painted = made(smooth, torch.ones(1, 1), torch.tensor([60.0])).detach()
+            painted = made(smooth, torch.ones(1, 1), torch.tensor([60.0]), [ORIGIN]).detach()
             found[each].append(lines(painted[:, :, 8:-8, 8:-8], period))
     assert np.median(found[other]) > 3 * np.median(found[kind])

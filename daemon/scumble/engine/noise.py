@@ -23,7 +23,7 @@ ORIGIN: Place = (0, 0)
 
 
 def place(generator: torch.Generator) -> Place:
-    """Any."""
+    """One drawn at random."""
     row, column = torch.randint(0, PERIOD, (2,), generator=generator).tolist()
     return row, column
 

@@ -37,6 +37,9 @@ ALONE = 0.7
 """With several styles so many squares are after one of them, the others after two."""
 OUTLIER = 10.0
 """Losses of a square beyond this count no more than this."""
+STRONGEST_PULL = 2.0
+"""A square pulls at most so many times as strongly as the squares of its style do in the mean: one that is much like
+the style by itself would pull fifty times as strongly, and undo what was learnt of the others."""
 REMEMBERED = 0.9
 """Of how strongly a style pulls, what is remembered from one square to the next."""
 OWN_RATE = 5.0
@@ -138,18 +141,20 @@ class Trainer:
         return found.gradient[0] * share, {**losses, "total": found.total * share}
 
     def _evened(self, gradient: Tensor, mixture: Tensor) -> Tensor:
-        """A square's gradient, so that of several styles each pulls at the network as strongly as the others: what
-        their losses are divided by, the style's own statistics, differs by orders of magnitude."""
-        if len(self.styles) == 1:
+        """A square's gradient, so that no square pulls at the network much more strongly than the others of its style,
+        and of several styles each as strongly as the others: what their losses are divided by, the style's own
+        statistics, differs by orders of magnitude."""
+        shares, found = mixture.tolist(), float(gradient.norm())
+        if not found:
             return gradient
-        found = float(gradient.norm())
-        for index, share in enumerate(mixture.tolist()):
+        before = [pull or found for pull in self._pulls]
+        most = STRONGEST_PULL * sum(share * pull for share, pull in zip(shares, before, strict=True))
+        pull = min(found, most)
+        for index, share in enumerate(shares):
             if share:
-                before = self._pulls[index] or found
-                self._pulls[index] = before + share * (1 - REMEMBERED) * (found - before)
-        usual = sum(share * pull for share, pull in zip(mixture.tolist(), self._pulls, strict=True))
-        known = [pull for pull in self._pulls if pull]
-        return gradient * (statistics.mean(known) / usual) if usual else gradient
+                self._pulls[index] = before[index] + share * (1 - REMEMBERED) * (pull - before[index])
+        usual = sum(share * each for share, each in zip(shares, self._pulls, strict=True))
+        return gradient * (pull / found * statistics.mean(each for each in self._pulls if each) / usual)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Gains, shifts and shares, which with several styles have to come further in their own steps, and all else."""
