@@ -8,8 +8,8 @@ from helpers import noise, trained
 from scumble.engine import models
 from scumble.engine.box import Box
 from scumble.engine.color import luminance
-from scumble.engine.painter import Painter
 from scumble.engine.noise import place
+from scumble.engine.painter import Painter
 from scumble.engine.passing import Network
 from scumble.errors import ScumbleError
 from scumble.picture import Picture

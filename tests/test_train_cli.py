@@ -9,6 +9,7 @@ import torch
 from click.testing import CliRunner
 from helpers import trained
 
+from scumble import train_cli
 from scumble.cli import cli
 from scumble.console import Watch
 from scumble.engine import models
@@ -77,6 +78,15 @@ def test_the_picture_tells_which_of_a_models_styles_is_meant():
         painted[model] = load("out.png").pixels
     assert (painted["both.scumble"] == painted["both.scumble#b"]).all()
     assert (painted["both.scumble"] != painted["both.scumble#a"]).any()
+
+
+def test_several_styles_are_learnt_for_longer_where_nobody_says():
+    """`_course` is what the command asks for; to run so long a training to its end would take an hour."""
+    options = {each.name: each.default for each in train_cli.train.params if each.name != "steps"}
+    for files, steps in ((["a.png"], 1500), (["a.png", "b.png", "c.png"], 2000)):
+        asked = {**options, "set_": (), "steps": None}
+        assert train_cli._course(files, asked, gpu=False).steps == steps
+        assert train_cli._course(files, {**asked, "steps": 7}, gpu=False).steps == 7
 
 
 def test_photographs_of_ones_own_are_learnt_on():

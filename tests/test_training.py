@@ -218,3 +218,10 @@ def test_too_little_memory_is_told_with_what_helps(desk, monkeypatch):
     with pytest.raises(ScumbleError) as caught:
         desk.train()
     assert caught.value.code == "out-of-memory" and "squares" in caught.value.hint
+
+
+def test_how_long_it_takes_is_for_the_styles_where_nobody_says(desk):
+    desk.train(1, lambda: True, steps=None)
+    assert desk.words[0].iterations == 1500
+    desk.train(1, lambda: True)
+    assert desk.words[0].iterations == STEPS

@@ -172,8 +172,8 @@ class TrainRequest(_Question):
     """The pictures to learn, by the names of their parts or as `library:ID`; none: all that are sent, in order."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,99}$")] | None = None
     """What to call the model; none: as the first style is called. Where there is another of that name: `NAME-2`, …"""
-    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1500
-    """How long."""
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """How long; none: 1500, and 250 more for each further style."""
     size: Annotated[int, Field(ge=64, le=4096)] = 512
     """The working size at which its strokes are to have their size."""
     square: Annotated[int, Field(ge=32, le=1024, multiple_of=4)] = 272

@@ -28,7 +28,9 @@ _SHOWN_S, _SAVED_S = 20.0, 30.0
     "--images", metavar="DIR", help="Photographs to learn on; without it Scumble draws pictures itself as it goes."
 )
 @click.option("-o", "--output", metavar="OUT", help="The .scumble file; else it is kept under the style's name.")
-@click.option("--steps", type=click.IntRange(1, 1_000_000), default=1500, metavar="N", help="How long.  [1500]")
+@click.option(
+    "--steps", type=click.IntRange(1, 1_000_000), metavar="N", help="How long.  [1500, and 250 for each further style]"
+)
 @click.option("--size", type=click.IntRange(64, 4096), default=512, metavar="PX", help="Working size it is for.  [512]")
 @click.option("--square", type=click.IntRange(32, 1024), default=272, metavar="PX", help="What it looks at.  [272]")
 @click.option("--batch", type=click.IntRange(1, 64), default=2, metavar="N", help="Squares in a step.  [2]")
@@ -117,7 +119,7 @@ def _target(output: str | None, studied: "Sequence[Studied]") -> Path:
 def _course(files: Sequence[str], asked: dict[str, Any], *, gpu: bool) -> "Course":
     from scumble.engine.shape import Upsampling
     from scumble.recipe import Recipe
-    from scumble.style_training.course import Course, suited
+    from scumble.style_training.course import Course, suited, usual_steps
 
     data: dict[str, Any] = {
         "styles": [{"picture": f"style {number}: {Path(file).name}"} for number, file in enumerate(files, 1)],
@@ -134,7 +136,8 @@ def _course(files: Sequence[str], asked: dict[str, Any], *, gpu: bool) -> "Cours
     return Course(
         recipe=suited(Recipe.parse(data), gpu=gpu),
         upsampling=Upsampling(asked["upsampling"]),
-        **{name: asked[name] for name in ("steps", "size", "square", "batch", "width", "blocks", "seed")},
+        steps=asked["steps"] or usual_steps(len(files)),
+        **{name: asked[name] for name in ("size", "square", "batch", "width", "blocks", "seed")},
     )
 
 

@@ -83,9 +83,7 @@ class _Moments:
 
 
 class _Pass:
-    def __init__(
-        self, network: Network, picture: Tensor, mixture: Sequence[float], strength: float, at: Place
-    ) -> None:
+    def __init__(self, network: Network, picture: Tensor, mixture: Sequence[float], strength: float, at: Place) -> None:
         self._shape, self._tensors = network.shape, network.tensors
         self._picture, self._at = picture, at
         device = picture.device

@@ -26,7 +26,7 @@ from scumble.service.rhythm import Discarded, Leaving, Rhythm, now
 from scumble.service.trained import as_part
 from scumble.sheet import as_picture, fitted
 from scumble.style_training.contents import Drawn
-from scumble.style_training.course import Course, Note, suited
+from scumble.style_training.course import Course, Note, suited, usual_steps
 from scumble.style_training.report import preview, report
 from scumble.style_training.trainer import Studied, Trainer
 
@@ -105,7 +105,7 @@ class _Sitting:
             size=asked.size,
             square=asked.square,
             batch=asked.batch,
-            steps=asked.steps,
+            steps=asked.steps or usual_steps(len(studied)),
             width=asked.width,
             blocks=asked.blocks,
             seed=asked.seed,

@@ -19,11 +19,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from scumble.engine.canvas import to_tensor
 from scumble.engine.fast import WEAKEST
+from scumble.engine.job import bind
 from scumble.engine.models import THUMBNAIL_PX, About, Model, TrainedStyle
 from scumble.engine.noise import ORIGIN, place
 from scumble.engine.painter import Painter
+from scumble.engine.resample import resize
 from scumble.engine.sealed import seal, unseal
+from scumble.engine.targets import style_size
 from scumble.engine.transformation import Transformation
 from scumble.errors import ScumbleError
 from scumble.home import write_private
@@ -32,6 +36,7 @@ from scumble.recipe import Recipe
 from scumble.sheet import fitted
 from scumble.style_training.contents import Contents, Source
 from scumble.style_training.course import STRONGEST, Course, Note
+from scumble.style_training.spectrum import WINDOW, amplitudes, spectrum_loss
 
 ALONE = 0.7
 """With several styles so many squares are after one of them, the others after two."""
@@ -40,6 +45,8 @@ OUTLIER = 10.0
 STRONGEST_PULL = 2.0
 """A square pulls at most so many times as strongly as the squares of its style do in the mean: one that is much like
 the style by itself would pull fifty times as strongly, and undo what was learnt of the others."""
+SPECTRUM_WEIGHT = 2.0
+"""Of the `spectrum_loss`, where the whole style weighs one."""
 REMEMBERED = 0.9
 """Of how strongly a style pulls, what is remembered from one square to the next."""
 OWN_RATE = 5.0
@@ -72,6 +79,7 @@ class Trainer:
         self._contents = Contents(source, course.square, self._generator)
         self._optimizer = torch.optim.Adam(self._groups(), lr=course.learning_rate)
         self._pulls = [0.0] * len(self.styles)
+        self._spectra = self._wanted_spectra()
 
     @property
     def is_done(self) -> bool:
@@ -135,10 +143,31 @@ class Trainer:
         if objective.matches:
             objective.match(x, by_content_alone=False)
         found = objective.evaluate(x)
+        spectrum, slope = self._spectrum(x, mixture)
+        total = found.total + spectrum
         # a square that is nearly like the style by itself makes any loss look vast
-        share = min(1.0, OUTLIER / max(found.total, 1e-9)) / (1 + 10 ** ((60 - strength) / 20))
-        losses = {kind: value * share for kind, value in found.parts.items()}
-        return found.gradient[0] * share, {**losses, "total": found.total * share}
+        share = min(1.0, OUTLIER / max(total, 1e-9)) / (1 + 10 ** ((60 - strength) / 20))
+        losses = {**found.parts, "spectrum": spectrum, "total": total}
+        return (found.gradient + slope)[0] * share, {kind: value * share for kind, value in losses.items()}
+
+    def _wanted_spectra(self) -> list[Tensor]:
+        """Of each style, as large as it is seen; none where it, or a square, is smaller than a window."""
+        side, recipe = self.course.square, self.course.squares_recipe
+        ground = Picture.from_rgb(np.zeros((side, side, 3), np.float32), "float32")
+        (region,) = bind(ground, recipe, self._pictures).regions
+        seen = [
+            resize(to_tensor(style.rgb, self._painter.device), *style_size(style, recipe, side, side))
+            for style in region.styles
+        ]
+        return [amplitudes(rgb) for rgb in seen] if min(side, *(min(rgb.shape[2:]) for rgb in seen)) >= WINDOW else []
+
+    def _spectrum(self, painted: Tensor, mixture: Tensor) -> tuple[float, Tensor]:
+        """The loss of strokes of other frequencies than the styles', and its gradient, both weighted."""
+        if not self._spectra:
+            return 0.0, torch.zeros_like(painted)
+        wanted = torch.stack([share * each for share, each in zip(mixture.tolist(), self._spectra, strict=True)]).sum(0)
+        loss, gradient = spectrum_loss(painted, wanted)
+        return SPECTRUM_WEIGHT * loss, SPECTRUM_WEIGHT * gradient
 
     def _evened(self, gradient: Tensor, mixture: Tensor) -> Tensor:
         """A square's gradient, so that no square pulls at the network much more strongly than the others of its style,
@@ -154,7 +183,8 @@ class Trainer:
             if share:
                 self._pulls[index] = before[index] + share * (1 - REMEMBERED) * (pull - before[index])
         usual = sum(share * each for share, each in zip(shares, self._pulls, strict=True))
-        return gradient * (pull / found * statistics.mean(each for each in self._pulls if each) / usual)
+        times = pull / found * statistics.mean(each for each in self._pulls if each) / usual
+        return gradient * float(times)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Gains, shifts and shares, which with several styles have to come further in their own steps, and all else."""
