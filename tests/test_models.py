@@ -10,7 +10,7 @@ from helpers import trained
 from safetensors.torch import save, save_file
 
 from scumble.engine import models
-from scumble.engine.sealed import seal
+from scumble.engine.sealed import seal, unseal
 from scumble.errors import ScumbleError
 
 SHA = "ab" * 32
@@ -66,6 +66,8 @@ def test_a_changed_byte_is_seen(tmp_path):
         changed[where] ^= 1
         with pytest.raises(ScumbleError, match="cannot be used"):
             models.parse(bytes(changed), "bad.scumble")
+        with pytest.raises(ValueError, match="damaged"):
+            unseal(models.KIND, bytes(changed))
 
 
 class Trap:

@@ -51,17 +51,18 @@ def trained(made, steps=None):
 
 
 def test_the_loss_falls():
-    made = trained(trainer(steps=60, learning_rate=1e-2, source=Flat()))
-    for kind in ("content", "style"):  # in so flat a ground there is nothing to make strokes of
-        losses = [each[kind] for each in made.history]
-        assert np.median(losses[-15:]) < 0.75 * np.median(losses[:10])
+    """Of contents that it never saw, at strength 60."""
+    made = trainer(steps=60, learning_rate=4e-3)
 
+    def loss():
+        contents = [noise(1, 3, 32, 32, seed=1000 + number) for number in range(6)]
+        shown = [made.repaint(content, [1.0], 60.0)[0] for content in contents]
+        judged = [made._pull(at[0], torch.ones(1), 60.0, each)[1] for at, each in zip(contents, shown, strict=True)]
+        return np.median([each["total"] for each in judged])
 
-class Flat:
-    """One base, without much in it: what is to be learnt is the palette."""
-
-    def base(self, number, generator):
-        return 0.4 + 0.2 * noise(1, 3, 32, 32, seed=1)
+    before = loss()
+    trained(made)
+    assert loss() < 0.85 * before
 
 
 def test_a_step_follows_the_losses_own_gradient():
@@ -146,6 +147,15 @@ def test_a_square_that_pulls_far_more_strongly_than_others_is_held_back(names):
         assert float(found.norm() / usual.norm()) == pytest.approx(share, rel=0.15)
 
 
+def test_every_square_has_noise_of_its_own(monkeypatch):
+    made, seen = trainer(), []
+    forward = made.network.forward
+    monkeypatch.setattr(made.network, "forward", lambda *given: seen.extend(given[-1]) or forward(*given))
+    trained(made, 3)
+    assert made.network.shape.noise
+    assert len(set(seen)) == len(seen) == 6
+
+
 def test_strokes_are_to_have_the_frequencies_of_the_styles_as_they_are_seen():
     """Halved for a painting of 32 px, and mixed as the styles are."""
     made = trainer("night", "glass", size=32)
@@ -162,17 +172,6 @@ def test_what_is_smaller_than_a_window_has_no_spectrum():
     made = trained(trainer(square=28), 1)
     assert made.history[0]["spectrum"] == 0
     assert trained(trainer(), 1).history[0]["spectrum"] > 0
-
-
-def test_the_gradient_that_is_handed_on_is_of_all_losses():
-    """The spectrum's among them: by small steps of what was painted, the neighbours and votes being as they were."""
-    made = trainer()
-    content, painted = noise(1, 3, 32, 32, seed=4)[0], noise(1, 3, 32, 32, seed=5)[0]
-    gradient, losses = made._pull(content, torch.ones(1), 60.0, painted)
-    aside = noise(1, 3, 32, 32, seed=6)[0] - 0.5
-    ahead, behind = (made._pull(content, torch.ones(1), 60.0, painted + s * 1e-2 * aside)[1]["total"] for s in (1, -1))
-    assert float((gradient * aside).sum()) == pytest.approx((ahead - behind) / 2e-2, rel=0.05)
-    assert losses["total"] == pytest.approx(sum(value for kind, value in losses.items() if kind != "total"))
 
 
 def test_what_belongs_to_one_of_several_styles_learns_faster():

@@ -29,7 +29,6 @@ def amplitudes(picture: Tensor) -> Tensor:
     are `WINDOW` or more: (`WINDOW`, `WINDOW` / 2 + 1) as `torch.fft.rfft2` has frequencies, 0 where there are no
     strokes. Differentiable."""
     windows = nnf.unfold(luminance(picture), WINDOW, stride=WINDOW // 2)[0].T.reshape(-1, WINDOW, WINDOW)
-    windows = windows - windows.mean((1, 2), keepdim=True)
     fade = torch.hann_window(WINDOW, device=picture.device)
     waves = torch.fft.rfft2(windows * fade[:, None] * fade, norm="ortho")
     power: Tensor = (waves.real.square() + waves.imag.square()).mean(0)
