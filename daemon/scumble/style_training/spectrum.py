@@ -18,7 +18,6 @@ WINDOW = 32
 """The side of a window in px."""
 LONGEST = 16
 """Waves of up to so many px are strokes; longer ones belong to what the picture shows."""
-
 FLAT = 0.01
 """Σ W² of strokes that differ from their ground by a hundredth of the range; a style without any has nothing to be
 measured by."""
