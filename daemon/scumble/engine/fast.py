@@ -33,9 +33,9 @@ from scumble.recipe import Engine, KeepColors, Recipe, Style
 WEAKEST = 20.0
 """The least strength that a network was trained for; with less its picture is mixed with the content."""
 _KEPT = 4
-_ANYWAY = 32 * 2**20
-"""Bytes that a pass takes however small the picture."""
-_PICTURES, _MAPS, _STRIP = 48, 1.4, 7
+_ANYWAY = 48 * 2**20
+"""Bytes that a pass takes however small the picture; twelve million are the noise."""
+_PICTURES, _MAPS, _STRIP = 48, 1.4, 8
 """Bytes per px of what is as large as the picture; and how many values the stored maps hold per px of it and channel,
 and those of a strip per px of that and channel. `tests/benchmarks/memory.py` measures what they were fitted to."""
 
