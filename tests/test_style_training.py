@@ -168,6 +168,20 @@ def test_strokes_are_to_have_the_frequencies_of_the_styles_as_they_are_seen():
     torch.testing.assert_close(gradient, SPECTRUM_WEIGHT * slope, atol=1e-7, rtol=1e-3)
 
 
+def test_what_is_hidden_of_a_style_has_no_strokes():
+    """Its colours under transparent pixels may be anything."""
+    made, spectra = trainer(), []
+    for seed in (1, 2):
+        pixels = np.full((48, 48, 4), 120, np.uint8)
+        pixels[:24, :, :3] = painting_bytes("night")[:24]
+        pixels[24:, :, :3] = np.random.default_rng(seed).integers(0, 256, (24, 48, 3))
+        pixels[..., 3] = np.arange(48)[:, None] < 24
+        pixels[..., 3] *= 255
+        made._pictures = {"night": Picture(pixels)}
+        spectra.append(made._wanted_spectra()[0])
+    torch.testing.assert_close(*spectra)
+
+
 def test_what_is_smaller_than_a_window_has_no_spectrum():
     made = trained(trainer(square=28), 1)
     assert made.history[0]["spectrum"] == 0

@@ -1,10 +1,9 @@
 """Noise beside the picture: what a network begins its strokes from where the picture is even.
 
-There is a map for each of `NOISE_SCALES`, smooth between its values.
-
 A network answers equals with equals: without noise an even sky becomes a regular texture, the same at every place, and
 with it no two strokes are alike (Ulyanov et al. 2016, "Texture Networks"). The noise belongs to the place, so that a
-strip of it is as in one piece, and it goes on for as long as a picture is large.
+strip of it is as in one piece, and it goes on for as long as a picture is large. There is a map for each of
+`NOISE_SCALES`.
 """
 
 from functools import cache

@@ -52,13 +52,19 @@ def wanted_above_own(style: BoundStyle, recipe: Recipe, height: int, width: int)
     return max(1.0, style.stroke_scale * math.sqrt(height * width / (style.rgb.shape[0] * style.rgb.shape[1])))
 
 
+def at_size(style: BoundStyle, size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
+    """A style in its own colours, (1, 3, height, width), and what is visible of it, (1, 1, height, width), at `size`
+    (height, width)."""
+    rgb, visible = to_tensor(style.rgb, device), to_tensor(style.visible, device)
+    return resize_premultiplied(fill_transparent(rgb, visible), visible, *size)
+
+
 def style_picture(
     style: BoundStyle, size: tuple[int, int], content: Tensor, region: Tensor, method: str, device: torch.device
 ) -> StylePicture:
     """A style at `size` (height, width), its colours moved to those of `content` within `region` where it asks for
     that."""
-    rgb, visible = to_tensor(style.rgb, device), to_tensor(style.visible, device)
-    rgb, visible = resize_premultiplied(fill_transparent(rgb, visible), visible, *size)
+    rgb, visible = at_size(style, size, device)
     if style.keep_colors is KeepColors.MATCH:
         rgb = match_palette(rgb, content, visible, region, method="cholesky" if method == "cholesky" else "symmetric")
     elif style.keep_colors is KeepColors.HISTOGRAM:

@@ -19,15 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scumble.engine.canvas import to_tensor
 from scumble.engine.fast import WEAKEST
 from scumble.engine.job import bind
 from scumble.engine.models import THUMBNAIL_PX, About, Model, TrainedStyle
 from scumble.engine.noise import ORIGIN, place
 from scumble.engine.painter import Painter
-from scumble.engine.resample import resize
 from scumble.engine.sealed import seal, unseal
-from scumble.engine.targets import style_size
+from scumble.engine.targets import at_size, style_size
 from scumble.engine.transformation import Transformation
 from scumble.errors import ScumbleError
 from scumble.home import write_private
@@ -155,10 +153,8 @@ class Trainer:
         side, recipe = self.course.square, self.course.squares_recipe
         ground = Picture.from_rgb(np.zeros((side, side, 3), np.float32), "float32")
         (region,) = bind(ground, recipe, self._pictures).regions
-        seen = [
-            resize(to_tensor(style.rgb, self._painter.device), *style_size(style, recipe, side, side))
-            for style in region.styles
-        ]
+        sizes = [style_size(style, recipe, side, side) for style in region.styles]
+        seen = [at_size(style, size, self._painter.device)[0] for style, size in zip(region.styles, sizes, strict=True)]
         return [amplitudes(rgb) for rgb in seen] if min(side, *(min(rgb.shape[2:]) for rgb in seen)) >= WINDOW else []
 
     def _spectrum(self, painted: Tensor, mixture: Tensor) -> tuple[float, Tensor]:
