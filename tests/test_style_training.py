@@ -19,11 +19,22 @@ from scumble.picture import Picture, save
 from scumble.recipe import Recipe, StyleLoss
 from scumble.style_training import contents
 from scumble.style_training import course as module
-from scumble.style_training.contents import Contents, Drawn, Photographs
+from scumble.style_training.coherence import coherence_loss, coherences
+from scumble.style_training.contents import Contents, Drawn, Photographs, Turns
 from scumble.style_training.course import Course, suited
 from scumble.style_training.report import preview, report, smoothed, unseen
 from scumble.style_training.spectrum import amplitudes, spectrum_loss
-from scumble.style_training.trainer import OWN_RATE, SPECTRUM_WEIGHT, STRONGEST_PULL, Studied, Trainer, asked
+from scumble.style_training.strokes import COHERENCE_WEIGHT, KINDS, SPECTRUM_WEIGHT, Strokes
+from scumble.style_training.trainer import (
+    JUDGE_PULL,
+    OUTLIER,
+    OWN_RATE,
+    RISE,
+    STRONGEST_PULL,
+    Studied,
+    Trainer,
+    asked,
+)
 
 
 class Sketches:
@@ -52,7 +63,7 @@ def trained(made, steps=None):
 
 def test_the_loss_falls():
     """Of contents that it never saw, at strength 60."""
-    made = trainer(steps=60, learning_rate=4e-3)
+    made = trainer(steps=120, learning_rate=4e-3)
 
     def loss():
         contents = [noise(1, 3, 32, 32, seed=1000 + number) for number in range(6)]
@@ -75,7 +86,9 @@ def test_a_step_follows_the_losses_own_gradient():
     ahead, behind = (made._pull(content, torch.ones(1), 60.0, painted + s * step * direction)[1] for s in (1, -1))
     slope = (ahead["total"] - behind["total"]) / (2 * step)
     assert slope == pytest.approx(float((gradient * direction).sum()), rel=2e-2)
-    assert losses["total"] == pytest.approx(sum(value for kind, value in losses.items() if kind != "total"), rel=1e-5)
+    assert losses["total"] == pytest.approx(
+        sum(value for kind, value in losses.items() if kind not in ("total", "judge")), rel=1e-5
+    )
 
 
 def test_a_style_is_seen_as_large_as_for_the_whole_picture():
@@ -156,21 +169,24 @@ def test_every_square_has_noise_of_its_own(monkeypatch):
     assert len(set(seen)) == len(seen) == 6
 
 
-def test_strokes_are_to_have_the_frequencies_of_the_styles_as_they_are_seen():
+def test_strokes_are_to_be_those_of_the_styles_as_they_are_seen():
     """Halved for a painting of 32 px, and mixed as the styles are."""
     made = trainer("night", "glass", size=32)
     styles = [torch.from_numpy(each.picture.rgb().transpose(2, 0, 1).copy())[None] for each in made.styles]
-    wanted = [amplitudes(resize(style, 32, 32)) for style in styles]
+    seen = [resize(style, 32, 32) for style in styles]
     painted = noise(1, 3, 32, 32, seed=3)
-    loss, gradient = made._spectrum(painted, torch.tensor([0.3, 0.7]))
-    expected, slope = spectrum_loss(painted, 0.3 * wanted[0] + 0.7 * wanted[1])
-    assert loss == pytest.approx(SPECTRUM_WEIGHT * expected, rel=1e-4)
-    torch.testing.assert_close(gradient, SPECTRUM_WEIGHT * slope, atol=1e-7, rtol=1e-3)
+    losses, gradient = made._strokes.pull(painted, torch.tensor([0.3, 0.7]))
+    spectrum, first = spectrum_loss(painted, 0.3 * amplitudes(seen[0]) + 0.7 * amplitudes(seen[1]))
+    coherence, second = coherence_loss(painted, 0.3 * coherences(seen[0]) + 0.7 * coherences(seen[1]))
+    wanted = {"spectrum": SPECTRUM_WEIGHT * spectrum, "coherence": COHERENCE_WEIGHT * coherence}
+    assert losses == pytest.approx(wanted, rel=1e-3)
+    slope = SPECTRUM_WEIGHT * first + COHERENCE_WEIGHT * second
+    torch.testing.assert_close(gradient, slope, atol=1e-6, rtol=1e-2)
 
 
 def test_what_is_hidden_of_a_style_has_no_strokes():
     """Its colours under transparent pixels may be anything."""
-    made, spectra = trainer(), []
+    made, found = trainer(), []
     for seed in (1, 2):
         pixels = np.full((48, 48, 4), 120, np.uint8)
         pixels[:24, :, :3] = painting_bytes("night")[:24]
@@ -178,14 +194,61 @@ def test_what_is_hidden_of_a_style_has_no_strokes():
         pixels[..., 3] = np.arange(48)[:, None] < 24
         pixels[..., 3] *= 255
         made._pictures = {"night": Picture(pixels)}
-        spectra.append(made._wanted_spectra()[0])
-    torch.testing.assert_close(*spectra)
+        found.append(Strokes(made._seen_styles()).pull(noise(1, 3, 32, 32, seed=3), torch.ones(1)))
+    (first, slope), (second, other) = found
+    assert first == pytest.approx(second)
+    torch.testing.assert_close(slope, other)
 
 
-def test_what_is_smaller_than_a_window_has_no_spectrum():
+def test_what_is_smaller_than_a_window_has_no_strokes():
     made = trained(trainer(square=28), 1)
-    assert made.history[0]["spectrum"] == 0
-    assert trained(trainer(), 1).history[0]["spectrum"] > 0
+    assert [made.history[0][kind] for kind in KINDS] == [0, 0]
+    assert min(trained(trainer(), 1).history[0][kind] for kind in KINDS) > 0
+
+
+def test_strokes_pull_at_what_is_painted(monkeypatch):
+    """The loss that a step reports is that whose gradient it hands on."""
+    made = trainer("night")
+    square, mixture = noise(1, 3, 32, 32, seed=5), torch.ones(1)
+    with_strokes, losses = made._pull(square[0], mixture, 60.0, square[0])
+    monkeypatch.setattr(made, "_strokes", None)
+    without, fewer = made._pull(square[0], mixture, 60.0, square[0])
+    share = 0.5 * min(1.0, OUTLIER / (2 * losses["total"]))
+    assert losses["total"] == pytest.approx(fewer["total"] + losses["spectrum"] + losses["coherence"], rel=1e-4)
+    _, slope = trainer("night")._strokes.pull(square, mixture)
+    torch.testing.assert_close(with_strokes - without, share * slope[0], atol=1e-6, rtol=1e-2)
+
+
+def test_the_judge_pulls_as_strongly_as_all_losses(monkeypatch):
+    """Of a strength of 60 and more; where little style is asked for, only as strongly as that; and not at first, when
+    he knows nothing."""
+    made = trainer("night")
+    square, mixture = noise(1, 3, 32, 32, seed=5), torch.ones(1)
+    for strength, step, wanted in ((60.0, RISE, 1), (90.0, 2 * RISE, 1), (40.0, RISE, 2 / 11), (60.0, RISE // 2, 0.5)):
+        made.step = step
+        given, losses = made._pull(square[0], mixture, strength, square[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(made, "_judge", None)
+            without, fewer = made._pull(square[0], mixture, strength, square[0])
+        doubt, gradient = made._judge.pull(square, mixture)
+        pull = given - without
+        assert float(pull.norm() / without.norm()) == pytest.approx(JUDGE_PULL * wanted, rel=1e-3)
+        assert float((pull * gradient[0]).sum() / pull.norm() / gradient.norm()) == pytest.approx(1, abs=1e-3)
+        assert losses["judge"] == pytest.approx(doubt / (1 + 10 ** ((60 - strength) / 20)), rel=0.1)
+        assert losses["total"] == pytest.approx(fewer["total"])
+
+
+def test_the_judge_learns_with_every_step():
+    made = trainer("night", "glass")
+    before = [parameter.clone() for parameter in made._judge.parameters()]
+    trained(made, 1)
+    assert any(not torch.equal(each, was) for each, was in zip(made._judge.parameters(), before, strict=True))
+    assert made.history[0]["judge"] > 0
+
+
+def test_what_is_too_small_is_not_judged():
+    made = trained(trainer(square=12, size=12), 1)
+    assert made.history[0]["judge"] == 0
 
 
 def test_what_belongs_to_one_of_several_styles_learns_faster():
@@ -222,6 +285,11 @@ def test_it_goes_on_where_it_was(tmp_path):
         torch.testing.assert_close(mine, theirs, atol=0, rtol=0)
         for key, value in made._optimizer.state[mine].items():
             torch.testing.assert_close(again._optimizer.state[theirs][key], value, atol=0, rtol=0)
+    for (name, mine), theirs in zip(made._judge.state_dict().items(), again._judge.state_dict().values(), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=0, rtol=0, msg=name)
+    for mine, theirs in zip(made._judge.parameters(), again._judge.parameters(), strict=True):
+        for key, value in made._judge.optimizer.state[mine].items():
+            torch.testing.assert_close(again._judge.optimizer.state[theirs][key], value, atol=0, rtol=0)
     assert torch.equal(again._generator.get_state(), made._generator.get_state())
     assert trained(again).step == 6
 
@@ -355,6 +423,19 @@ def test_photographs_come_from_a_folder_and_those_below(tmp_path):
     bases = [source.base(number, generator) for number in range(6)]
     assert {round(float(base.mean()), 2) for base in bases} == {0.25, 0.75}
     assert {tuple(base.shape[2:]) for base in bases} == {(40, 60), (1536, 768)}
+
+
+def test_photographs_and_drawn_pictures_take_turns():
+    class Plain:
+        def __init__(self, light):
+            self.light = light
+
+        def base(self, number, generator):
+            return torch.full((1, 3, 8, 8), self.light + number)
+
+    source = Turns(Plain(100.0), Plain(200.0))
+    shown = [float(source.base(number, torch.Generator())[0, 0, 0, 0]) for number in range(5)]
+    assert shown == [100, 200, 101, 201, 102]
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):

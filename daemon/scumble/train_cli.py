@@ -62,7 +62,7 @@ def train(style: tuple[str, ...], images: str | None, output: str | None, **aske
     from scumble.console import say
     from scumble.engine.machine import held_pages, network_pass
     from scumble.engine.painter import Painter
-    from scumble.style_training.contents import Drawn, Photographs
+    from scumble.style_training.contents import Drawn, Photographs, Turns
     from scumble.style_training.trainer import Trainer
 
     if asked["threads"]:
@@ -71,7 +71,8 @@ def train(style: tuple[str, ...], images: str | None, output: str | None, **aske
     target = _target(output, studied)
     painter = Painter(asked["device"])
     course = _course(style, asked, gpu=painter.gpu)
-    source = Drawn(asked["seed"]) if images is None else Photographs.of(Path(images))
+    drawn = Drawn(asked["seed"])
+    source = drawn if images is None else Turns(Photographs.of(Path(images)), drawn)
     trainer = Trainer(course, studied, source, painter)
     state = target.with_suffix(".training")
     if state.is_file() and not asked["again"]:

@@ -89,6 +89,18 @@ class Photographs:
         raise last
 
 
+class Turns:
+    """Bases from several sources by turns: photographs hardly ever have the even grounds of drawings."""
+
+    def __init__(self, *sources: Source) -> None:
+        self._sources = sources
+
+    def base(self, number: int, generator: torch.Generator) -> Tensor:
+        """The next of the source whose turn it is."""
+        turn, which = divmod(number, len(self._sources))
+        return self._sources[which].base(turn, generator)
+
+
 def _tensor(rgb: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None].float()
 

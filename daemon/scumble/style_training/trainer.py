@@ -9,7 +9,7 @@ import hashlib
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ from scumble.recipe import Recipe
 from scumble.sheet import fitted
 from scumble.style_training.contents import Contents, Source
 from scumble.style_training.course import STRONGEST, Course, Note
-from scumble.style_training.spectrum import WINDOW, amplitudes, spectrum_loss
+from scumble.style_training.judge import LEAST, Judge
+from scumble.style_training.strokes import KINDS, SMALLEST, Strokes
 
 ALONE = 0.7
 """With several styles so many squares are after one of them, the others after two."""
@@ -43,15 +44,15 @@ OUTLIER = 10.0
 STRONGEST_PULL = 2.0
 """A square pulls at most so many times as strongly as the squares of its style do in the mean: one that is much like
 the style by itself would pull fifty times as strongly, and undo what was learnt of the others."""
-SPECTRUM_WEIGHT = 2.0
-"""Of the `spectrum_loss`, where the whole style weighs one."""
+JUDGE_PULL = 1.0
+"""The judge pulls at a square so many times as strongly as all losses do together."""
 REMEMBERED = 0.9
 """Of how strongly a style pulls, what is remembered from one square to the next."""
 OWN_RATE = 5.0
 """Of the gains, shifts and shares of several styles, in learning rates."""
 RISE = 50
-"""Steps in which the learning rate rises."""
-_KIND = "scumble training 4"
+"""Steps in which the learning rate rises, and the pull of the judge, who knows nothing at first."""
+_KIND = "scumble training 5"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,10 @@ class Trainer:
         self._contents = Contents(source, course.square, self._generator)
         self._optimizer = torch.optim.Adam(self._groups(), lr=course.learning_rate)
         self._pulls = [0.0] * len(self.styles)
-        self._spectra = self._wanted_spectra()
+        seen = self._seen_styles()
+        least = min(course.square, *(min(style.shape[2:]) for style in seen))
+        self._strokes = Strokes(seen) if least >= SMALLEST else None
+        self._judge = Judge(seen, self._generator) if least >= LEAST else None
 
     @property
     def is_done(self) -> bool:
@@ -100,6 +104,8 @@ class Trainer:
         strengths = WEAKEST + (STRONGEST - WEAKEST) * torch.rand(count, generator=self._generator)
         places = [place(self._generator) for _ in range(count)]
         painted = self.network(contents, mixtures.to(device), strengths.to(device), places)
+        if self._judge is not None:
+            self._judge.learn(painted, mixtures)
         pulls = [
             self._pull(content, mixture, float(strength), shown)
             for content, mixture, strength, shown in zip(contents, mixtures, strengths, painted.detach(), strict=True)
@@ -141,29 +147,32 @@ class Trainer:
         if objective.matches:
             objective.match(x, by_content_alone=False)
         found = objective.evaluate(x)
-        spectrum, slope = self._spectrum(x, mixture)
-        total = found.total + spectrum
+        strokes, slope = self._strokes.pull(x, mixture) if self._strokes else (dict.fromkeys(KINDS, 0.0), 0.0)
+        slope = found.gradient + slope
+        of_style = 1 / (1 + 10 ** ((60 - strength) / 20))
+        doubt, judged = self._judged(x, mixture, slope * min(1.0, 2 * of_style))
+        total = found.total + sum(strokes.values())
         # a square that is nearly like the style by itself makes any loss look vast
-        share = min(1.0, OUTLIER / max(total, 1e-9)) / (1 + 10 ** ((60 - strength) / 20))
-        losses = {**found.parts, "spectrum": spectrum, "total": total}
-        return (found.gradient + slope)[0] * share, {kind: value * share for kind, value in losses.items()}
+        share = min(1.0, OUTLIER / max(total, 1e-9)) * of_style
+        losses = {**found.parts, **strokes, "judge": doubt, "total": total}
+        return (slope + judged)[0] * share, {kind: value * share for kind, value in losses.items()}
 
-    def _wanted_spectra(self) -> list[Tensor]:
-        """Of each style, as large as it is seen; none where it, or a square, is smaller than a window."""
+    def _seen_styles(self) -> list[Tensor]:
+        """The styles as large as they are seen, each (1, 3, height, width)."""
         side, recipe = self.course.square, self.course.squares_recipe
         ground = Picture.from_rgb(np.zeros((side, side, 3), np.float32), "float32")
         (region,) = bind(ground, recipe, self._pictures).regions
         sizes = [style_size(style, recipe, side, side) for style in region.styles]
-        seen = [at_size(style, size, self._painter.device)[0] for style, size in zip(region.styles, sizes, strict=True)]
-        return [amplitudes(rgb) for rgb in seen] if min(side, *(min(rgb.shape[2:]) for rgb in seen)) >= WINDOW else []
+        device = self._painter.device
+        return [at_size(style, size, device)[0] for style, size in zip(region.styles, sizes, strict=True)]
 
-    def _spectrum(self, painted: Tensor, mixture: Tensor) -> tuple[float, Tensor]:
-        """The loss of strokes of other frequencies than the styles', and its gradient, both weighted."""
-        if not self._spectra:
-            return 0.0, torch.zeros_like(painted)
-        wanted = torch.stack([share * each for share, each in zip(mixture.tolist(), self._spectra, strict=True)]).sum(0)
-        loss, gradient = spectrum_loss(painted, wanted)
-        return SPECTRUM_WEIGHT * loss, SPECTRUM_WEIGHT * gradient
+    def _judged(self, painted: Tensor, mixture: Tensor, slope: Tensor) -> tuple[float, Tensor]:
+        """What the judge says of what was painted, and its pull beside the slope of all losses."""
+        if self._judge is None:
+            return 0.0, torch.zeros_like(slope)
+        doubt, gradient = self._judge.pull(painted, mixture)
+        times = JUDGE_PULL * min(1.0, self.step / RISE) * slope.norm() / gradient.norm().clamp(min=1e-12)
+        return doubt, gradient * times
 
     def _evened(self, gradient: Tensor, mixture: Tensor) -> Tensor:
         """A square's gradient, so that no square pulls at the network much more strongly than the others of its style,
@@ -230,8 +239,10 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write all that is needed to go on but the squares' bases, which are made anew. Raises OSError."""
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        for name, parameter in self.network.named_parameters():
-            tensors |= {f"{key}.{name}": value for key, value in self._optimizer.state.get(parameter, {}).items()}
+        tensors |= _remembered(self._optimizer, self.network, "")
+        if self._judge is not None:
+            tensors |= {f"judge.{name}": tensor for name, tensor in self._judge.state_dict().items()}
+            tensors |= _remembered(self._judge.optimizer, self._judge, "judge.")
         tensors["generator"] = self._generator.get_state()
         facts = {
             **self._facts(),
@@ -254,16 +265,31 @@ class Trainer:
         self.step, self.seconds, self.history = facts["step"], facts["seconds"], facts["history"]
         self._pulls = facts["pulls"]
         self.network.load_state_dict({name: tensors[f"network.{name}"] for name in self.network.state_dict()})
-        for name, parameter in self.network.named_parameters():
-            kept = {key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-            self._optimizer.state[parameter] = {
-                key: value if key == "step" else value.to(parameter.device) for key, value in kept.items()
-            }
+        _remember(self._optimizer, self.network, tensors, "")
+        if self._judge is not None:
+            self._judge.load_state_dict({name: tensors[f"judge.{name}"] for name in self._judge.state_dict()})
+            _remember(self._judge.optimizer, self._judge, tensors, "judge.")
         self._generator.set_state(tensors["generator"])
 
     def _facts(self) -> dict[str, Any]:
         pixels = [hashlib.sha256(each.picture.rgb().tobytes()).hexdigest() for each in self.styles]
         return {"course": self.course.as_json(), "pictures": pixels}
+
+
+def _remembered(adam: torch.optim.Adam, network: nn.Module, prefix: str) -> dict[str, Tensor]:
+    """What Adam knows of a network's parameters, by names that begin with `prefix`."""
+    named = network.named_parameters()
+    known = ((name, adam.state.get(parameter, {})) for name, parameter in named)
+    return {f"{prefix}{key}.{name}": value for name, state in known for key, value in state.items()}
+
+
+def _remember(adam: torch.optim.Adam, network: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
+    """Let Adam go on with that."""
+    for name, parameter in network.named_parameters():
+        kept = {key: tensors[f"{prefix}{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+        adam.state[parameter] = {
+            key: value if key == "step" else value.to(parameter.device) for key, value in kept.items()
+        }
 
 
 def asked(recipe: Recipe, mixture: Sequence[float], strength: float) -> Recipe:
