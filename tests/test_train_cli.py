@@ -97,6 +97,16 @@ def test_photographs_of_ones_own_are_learnt_on():
     scumble("train", "--style", "a.png", "--images", "photos", *TINY)
 
 
+def test_photographs_take_turns_with_drawn_pictures():
+    save(Picture.from_rgb(np.full((40, 40, 3), 0.5, np.float32)), "even.png")
+    Path("photos").mkdir()
+    Path("even.png").rename("photos/even.png")
+    generator = torch.Generator().manual_seed(0)
+    shown = [train_cli._source("photos", 0).base(number, generator) for number in range(4)]
+    assert [float(base.std()) < 0.01 for base in shown] == [True, False, True, False]
+    assert float(train_cli._source(None, 0).base(0, generator).std()) > 0.01
+
+
 def test_ctrl_c_keeps_what_was_learnt_and_the_same_command_goes_on(monkeypatch):
     with monkeypatch.context() as pressed:
         pressed.setattr(Watch, "stopping", property(lambda watch: watch._moment.share > 0.5))

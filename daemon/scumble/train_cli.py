@@ -13,6 +13,7 @@ from scumble.errors import ScumbleError
 from scumble.options import put
 
 if TYPE_CHECKING:
+    from scumble.style_training.contents import Source
     from scumble.style_training.course import Course, Note
     from scumble.style_training.trainer import Studied, Trainer
 
@@ -25,7 +26,9 @@ _SHOWN_S, _SAVED_S = 20.0, 30.0
     "--style", multiple=True, required=True, metavar="FILE", help="A picture to learn; up to 16 in one model."
 )
 @click.option(
-    "--images", metavar="DIR", help="Photographs to learn on; without it Scumble draws pictures itself as it goes."
+    "--images",
+    metavar="DIR",
+    help="Photographs to learn on, by turns with pictures that Scumble draws itself as it goes.",
 )
 @click.option("-o", "--output", metavar="OUT", help="The .scumble file; else it is kept under the style's name.")
 @click.option(
@@ -62,7 +65,6 @@ def train(style: tuple[str, ...], images: str | None, output: str | None, **aske
     from scumble.console import say
     from scumble.engine.machine import held_pages, network_pass
     from scumble.engine.painter import Painter
-    from scumble.style_training.contents import Drawn, Photographs, Turns
     from scumble.style_training.trainer import Trainer
 
     if asked["threads"]:
@@ -71,9 +73,7 @@ def train(style: tuple[str, ...], images: str | None, output: str | None, **aske
     target = _target(output, studied)
     painter = Painter(asked["device"])
     course = _course(style, asked, gpu=painter.gpu)
-    drawn = Drawn(asked["seed"])
-    source = drawn if images is None else Turns(Photographs.of(Path(images)), drawn)
-    trainer = Trainer(course, studied, source, painter)
+    trainer = Trainer(course, studied, _source(images, asked["seed"]), painter)
     state = target.with_suffix(".training")
     if state.is_file() and not asked["again"]:
         trainer.load(state)
@@ -140,6 +140,14 @@ def _course(files: Sequence[str], asked: dict[str, Any], *, gpu: bool) -> "Cours
         steps=asked["steps"] or usual_steps(len(files)),
         **{name: asked[name] for name in ("size", "square", "batch", "width", "blocks", "seed")},
     )
+
+
+def _source(images: str | None, seed: int) -> "Source":
+    """What it learns on: drawn pictures, and photographs by turns with them where there are some."""
+    from scumble.style_training.contents import Drawn, Photographs, Turns
+
+    drawn = Drawn(seed)
+    return drawn if images is None else Turns(Photographs.of(Path(images)), drawn)
 
 
 def _watched(trainer: "Trainer", target: Path, state: Path) -> bool:
