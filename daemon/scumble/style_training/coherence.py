@@ -4,8 +4,7 @@ The spectrum of a whole picture cannot tell long strokes in all directions from 
 easily. The structure tensor can: of its eigenvalues λ₁ ≥ λ₂ at a place the second is nothing within a long stroke, and
 as large as the first around a drop.
 
-Sources: Bigün and Granlund 1987, "Optimal Orientation Detection of Linear Symmetry" (the tensor and its coherence);
-Brox et al. 2006, "Adaptive Structure Tensors and their Applications" (what it is to strokes' scales).
+Source: Bigün and Granlund 1987, "Optimal Orientation Detection of Linear Symmetry" (the tensor and its coherence).
 """
 
 import torch

@@ -1,4 +1,5 @@
-"""What a network sees while it learns: squares of photographs from a folder, or of pictures that Scumble draws itself.
+"""What a network sees while it learns: squares of pictures that Scumble draws itself, and of a
+folder's photographs.
 
 A **base** is a picture that squares are cut from, mirrored, at changing scales and half of them in other colours. Drawn
 bases are scenes and procedural pictures without marks; new ones take the place of the oldest as the training goes on.

@@ -2,7 +2,8 @@
 
 Each step repaints some squares, every one at a strength and after a style or two of its own, asks the engine for losses
 and their gradient with respect to what was painted, as an optimisation would, and hands that gradient on to the network
-(Johnson et al. 2016, "Perceptual Losses for Real-Time Style Transfer").
+(Johnson et al. 2016, "Perceptual Losses for Real-Time Style Transfer"); beside it that of what is asked of strokes,
+and of a judge that learns along.
 """
 
 import hashlib
