@@ -90,6 +90,12 @@ def noise(*shape, seed=0, dtype=torch.float32):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+def hatching(side=96, period=6.0, contrast=0.2):
+    """Regular slanting lines, (1, 3, side, side), `period` px apart."""
+    y, x = torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij")
+    return (0.5 + contrast * torch.sin(2 * np.pi * (x + y) / period / 2**0.5)).expand(1, 3, side, side)
+
+
 def smooth(height, width, seed=0):
     """A picture (1, 3, height, width) in 0..1 with structure of several sizes."""
     size = (height, width)

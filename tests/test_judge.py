@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import noise
+from helpers import hatching, noise
 
 from scumble.drawn import painting
 from scumble.picture import Picture
@@ -18,11 +18,6 @@ def painted(name, side=96):
 
 def judge(*styles, seed=0):
     return Judge(styles or (painted("night"),), torch.Generator().manual_seed(seed))
-
-
-def hatching(side=96, period=6.0):
-    y, x = torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij")
-    return (0.5 + 0.2 * torch.sin(2 * np.pi * (x + y) / period / 2**0.5)).expand(1, 3, side, side)
 
 
 def taught(judge, *pictures, mixture=ONE, times=40):

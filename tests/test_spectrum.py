@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import noise
+from helpers import hatching, noise
 
 from scumble.drawn import painting
 from scumble.picture import Picture
@@ -12,11 +12,6 @@ from scumble.style_training.spectrum import FLAT, LONGEST, WINDOW, amplitudes, s
 
 def night(side=128):
     return torch.from_numpy(Picture.from_rgb(painting("night", side, side)).rgb().transpose(2, 0, 1).copy())[None]
-
-
-def hatching(side=128, period=6.0, contrast=0.2):
-    y, x = torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij")
-    return (0.5 + contrast * torch.sin(2 * np.pi * (x + y) / period / 2**0.5)).expand(1, 3, side, side)
 
 
 def test_it_is_the_root_of_the_mean_power_of_windows():
@@ -46,7 +41,7 @@ def test_a_regular_hatching_is_not_like_strokes():
     """However strong it is, it is further from them than other strokes of the same hand."""
     wanted = amplitudes(night())
     other, _ = spectrum_loss(night().flip(2).roll(40, 3), wanted)
-    losses = [spectrum_loss(hatching(contrast=contrast), wanted)[0] for contrast in (0.02, 0.05, 0.1, 0.2)]
+    losses = [spectrum_loss(hatching(128, contrast=contrast), wanted)[0] for contrast in (0.02, 0.05, 0.1, 0.2)]
     assert min(losses) > 0.6
     assert other < 0.2
 

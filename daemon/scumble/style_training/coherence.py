@@ -12,6 +12,7 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from scumble.engine.color import luminance
+from scumble.style_training.slope import with_slope
 
 SIZES = (1, 2)
 """Strokes are looked at with the picture's sides divided so."""
@@ -35,11 +36,8 @@ def coherences(picture: Tensor) -> Tensor:
 def coherence_loss(picture: Tensor, wanted: Tensor) -> tuple[float, Tensor]:
     """The mean of (C − W)² / W² of the picture's coherences C and those that are wanted, W; and its gradient with
     respect to the picture, (1, 3, height, width)."""
-    with torch.enable_grad():
-        seen = picture.detach().requires_grad_()
-        loss = ((coherences(seen) - wanted) / wanted.clamp(min=LOWEST)).square().mean()
-        (gradient,) = torch.autograd.grad(loss, seen)
-    return float(loss.detach()), gradient
+    least = wanted.clamp(min=LOWEST)
+    return with_slope(lambda seen: ((coherences(seen) - wanted) / least).square().mean(), picture)
 
 
 def _coherence(gray: Tensor) -> Tensor:

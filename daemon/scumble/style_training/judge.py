@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from scumble.engine.resample import resize
+from scumble.style_training.slope import with_slope
 
 LEAST = 16
 """The least side in px of what it can judge."""
@@ -61,11 +62,7 @@ class Judge(nn.Module):
     def pull(self, painted: Tensor, mixture: Tensor) -> tuple[float, Tensor]:
         """How far what was painted, (1, 3, height, width), is from being taken for the mixture (styles,), 0 where no
         place is doubted; and its gradient."""
-        with torch.enable_grad():
-            seen = painted.detach().requires_grad_()
-            loss = nnf.relu(1 - self._answers(seen, mixture)).mean()
-            (gradient,) = torch.autograd.grad(loss, seen)
-        return float(loss.detach()), gradient
+        return with_slope(lambda seen: nnf.relu(1 - self._answers(seen, mixture)).mean(), painted)
 
     def _answers(self, picture: Tensor, mixture: Tensor) -> Tensor:
         """At every place: 1 and more says a style, −1 and less says painted."""

@@ -13,6 +13,7 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from scumble.engine.color import luminance
+from scumble.style_training.slope import with_slope
 
 WINDOW = 32
 """The side of a window in px."""
@@ -37,11 +38,8 @@ def amplitudes(picture: Tensor) -> Tensor:
 def spectrum_loss(picture: Tensor, wanted: Tensor) -> tuple[float, Tensor]:
     """Σ (A − W)² / Σ W² of the picture's amplitudes A and those that are wanted, W, with Σ W² no less than `FLAT`; and
     its gradient with respect to the picture, (1, 3, height, width)."""
-    with torch.enable_grad():
-        seen = picture.detach().requires_grad_()
-        loss = (amplitudes(seen) - wanted).square().sum() / wanted.square().sum().clamp(min=FLAT)
-        (gradient,) = torch.autograd.grad(loss, seen)
-    return float(loss.detach()), gradient
+    scale = wanted.square().sum().clamp(min=FLAT)
+    return with_slope(lambda seen: (amplitudes(seen) - wanted).square().sum() / scale, picture)
 
 
 def _strokes(device: torch.device) -> Tensor:

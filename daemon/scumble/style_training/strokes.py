@@ -13,6 +13,7 @@ SPECTRUM_WEIGHT = 2.0
 COHERENCE_WEIGHT = 8.0
 """Of the `coherence_loss`, likewise."""
 KINDS = ("spectrum", "coherence")
+"""What its losses are called."""
 SMALLEST = max(WINDOW, LEAST)
 """The least side in px of a picture that has strokes."""
 

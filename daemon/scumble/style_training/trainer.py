@@ -151,7 +151,7 @@ class Trainer:
         strokes, slope = self._strokes.pull(x, mixture) if self._strokes else (dict.fromkeys(KINDS, 0.0), 0.0)
         slope = found.gradient + slope
         of_style = 1 / (1 + 10 ** ((60 - strength) / 20))
-        doubt, judged = self._judged(x, mixture, slope * min(1.0, 2 * of_style))
+        doubt, judged = self._judged(x, mixture, float(slope.norm()) * min(1.0, 2 * of_style))
         total = found.total + sum(strokes.values())
         # a square that is nearly like the style by itself makes any loss look vast
         share = min(1.0, OUTLIER / max(total, 1e-9)) * of_style
@@ -167,13 +167,14 @@ class Trainer:
         device = self._painter.device
         return [at_size(style, size, device)[0] for style, size in zip(region.styles, sizes, strict=True)]
 
-    def _judged(self, painted: Tensor, mixture: Tensor, slope: Tensor) -> tuple[float, Tensor]:
-        """What the judge says of what was painted, and its pull beside the slope of all losses."""
+    def _judged(self, painted: Tensor, mixture: Tensor, usual: float) -> tuple[float, Tensor]:
+        """What the judge says of what was painted, (1, 3, height, width), and its gradient, made as strong beside the
+        `usual` norm of all other losses' as it may be by now."""
         if self._judge is None:
-            return 0.0, torch.zeros_like(slope)
+            return 0.0, torch.zeros_like(painted)
         doubt, gradient = self._judge.pull(painted, mixture)
-        times = JUDGE_PULL * min(1.0, self.step / RISE) * slope.norm() / gradient.norm().clamp(min=1e-12)
-        return doubt, gradient * times
+        norm = JUDGE_PULL * min(1.0, self.step / RISE) * usual
+        return doubt, gradient * (norm / max(float(gradient.norm()), 1e-12))
 
     def _evened(self, gradient: Tensor, mixture: Tensor) -> Tensor:
         """A square's gradient, so that no square pulls at the network much more strongly than the others of its style,
