@@ -114,7 +114,8 @@ class Stage:
 
     def layers(self, document=None):
         """The names of the top layers, from the bottom."""
-        return [each.name() for each in (document or self.document).rootNode().childNodes()]
+        # Krita names a layer that it is just taking away, and has none to give
+        return [each and each.name() for each in (document or self.document).rootNode().childNodes()]
 
     def pixels(self, document=None):
         document = document or self.document
